@@ -1,0 +1,198 @@
+"""What a worker does to a job: claim it, keep its lease, end it.
+
+Every statement names the attempt, so a worker that was thought dead, and an old
+message delivered again, change nothing. Each transition writes its event and its
+notification in the same statement.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import text
+
+from db.errors import Fenced
+from db.jobs import Job
+from db.session import Connection
+
+_EVENT = """
+event AS (
+    INSERT INTO job_events (tenant_id, job_id, at, kind, body)
+    SELECT tenant_id, id, now(), kind, json_strip_nulls(json_build_object(
+        'state', state, 'reason', reason, 'attempt', attempt, 'progress', progress,
+        'error', error))
+    FROM moved RETURNING id, tenant_id, job_id, kind
+), told AS (
+    SELECT pg_notify('forebay_jobs', concat_ws(':', tenant_id, job_id, id, kind))
+    FROM event
+)
+"""
+
+_CLAIM = text(f"""
+WITH job AS (
+    UPDATE jobs SET state = 'running', started_at = now(), worker = :worker,
+        lease_until = now() + :lease * interval '1 second', progress = NULL,
+        reason = NULL, version = version + 1
+    WHERE id = :id AND attempt = :attempt AND state = 'queued'
+        AND (deadline IS NULL OR deadline > now())
+    RETURNING *
+), moved AS (SELECT *, 'running' AS kind FROM job),
+{_EVENT}
+SELECT job.* FROM job, told
+""")  # noqa: S608 - no value is spliced in, only our own fragment
+
+_IF_PROGRESS = "FROM moved WHERE CAST(:progress AS jsonb) IS NOT NULL"
+
+_HEARTBEAT = text(f"""
+WITH moved AS (
+    UPDATE jobs SET lease_until = now() + :lease * interval '1 second',
+        progress = coalesce(CAST(:progress AS jsonb), progress),
+        version = version + CASE WHEN CAST(:progress AS jsonb) IS NULL THEN 0 ELSE 1 END
+    WHERE id = :id AND attempt = :attempt AND state = 'running'
+    RETURNING *, 'progress' AS kind
+), {_EVENT.replace("FROM moved", _IF_PROGRESS)}
+SELECT cancel_requested_at IS NOT NULL, (SELECT count(*) FROM told) FROM moved
+""")  # noqa: S608 - no value is spliced in, only our own fragment
+
+_FINISH = text(f"""
+WITH moved AS (
+    UPDATE jobs SET state = :state, reason = :reason, error = CAST(:error AS json),
+        finished_at = now(), lease_until = NULL, version = version + 1,
+        progress = coalesce(CAST(:progress AS jsonb), progress)
+    WHERE id = :id AND attempt = :attempt AND state = 'running'
+    RETURNING *, state AS kind
+), result AS (
+    INSERT INTO job_results (job_id, tenant_id, attempt, body, created_at)
+    SELECT id, tenant_id, attempt, CAST(:result AS json), now() FROM moved
+    WHERE :state = 'succeeded'
+), {_EVENT}
+SELECT count(*) FROM moved, told
+""")  # noqa: S608 - no value is spliced in, only our own fragment
+
+# A lost or failed try becomes the next attempt, or the end where the cap is reached
+# or the user wanted it gone; the three cases share one statement so that no reader
+# ever sees a job between them.
+_GIVE_BACK = text(f"""
+WITH moved AS (
+    UPDATE jobs SET
+        state = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled'
+            WHEN attempt < max_attempts THEN 'queued' ELSE 'failed' END,
+        attempt = attempt + CASE WHEN cancel_requested_at IS NULL
+            AND attempt < max_attempts THEN 1 ELSE 0 END,
+        reason = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled_by_user'
+            ELSE :reason END,
+        error = CASE WHEN cancel_requested_at IS NULL AND attempt >= max_attempts
+            THEN CAST(:error AS json) END,
+        finished_at = CASE WHEN cancel_requested_at IS NOT NULL
+            OR attempt >= max_attempts THEN now() END,
+        dispatched_at = NULL, lease_until = NULL, version = version + 1
+    WHERE id = :id AND attempt = :attempt AND state = 'running'
+    RETURNING *, CASE WHEN state = 'queued' THEN 'retrying' ELSE state END AS kind
+), message AS (
+    INSERT INTO outbox (tenant_id, job_id, attempt, type, queue, priority,
+        traceparent, available_at)
+    SELECT tenant_id, id, attempt, type, queue, priority, traceparent,
+        now() + :delay * interval '1 second'
+    FROM moved WHERE state = 'queued'
+    RETURNING pg_notify('forebay_outbox', queue)
+), {_EVENT}
+SELECT moved.state FROM moved, told, (SELECT count(*) FROM message) AS sent
+""")  # noqa: S608 - no value is spliced in, only our own fragment
+
+
+@dataclass(frozen=True)
+class End:
+    """How an attempt ended for good: a final state, why, and the result if any."""
+
+    state: str
+    reason: str | None = None
+    error: dict[str, Any] | None = None
+    result: Any = None
+    progress: dict[str, Any] | None = None
+
+
+def claim(
+    connection: Connection, *, job_id: str, attempt: int, worker: str, lease_s: float
+) -> Job | None:
+    """Take a queued job for one worker; None when it is not to be had (any more)."""
+    row = connection.execute(
+        _CLAIM, {"id": job_id, "attempt": attempt, "worker": worker, "lease": lease_s}
+    ).first()
+    return None if row is None else Job(**row._mapping)
+
+
+def heartbeat(
+    connection: Connection,
+    *,
+    job_id: str,
+    attempt: int,
+    lease_s: float,
+    progress: dict[str, Any] | None = None,
+) -> bool:
+    """Renew the lease, store new progress, and return whether to cancel.
+
+    Raises:
+        Fenced: the attempt no longer runs the job.
+    """
+    row = connection.execute(
+        _HEARTBEAT,
+        {
+            "id": job_id,
+            "attempt": attempt,
+            "lease": lease_s,
+            "progress": None if progress is None else orjson.dumps(progress).decode(),
+        },
+    ).first()
+    if row is None:
+        raise Fenced(job_id, attempt)
+    return bool(row[0])
+
+
+def finish(connection: Connection, *, job_id: str, attempt: int, end: End) -> None:
+    """End a running attempt; with state 'succeeded' the result is stored too.
+
+    Raises:
+        Fenced: the attempt no longer runs the job; the caller must roll back.
+    """
+    moved = connection.execute(
+        _FINISH,
+        {
+            "id": job_id,
+            "attempt": attempt,
+            "state": end.state,
+            "reason": end.reason,
+            "error": _json(end.error),
+            "result": orjson.dumps(end.result).decode(),
+            "progress": _json(end.progress),
+        },
+    ).scalar_one()
+    if not moved:
+        raise Fenced(job_id, attempt)
+
+
+def give_back(
+    connection: Connection,
+    *,
+    job_id: str,
+    attempt: int,
+    end: End,
+    delay_s: float,
+) -> str | None:
+    """Queue the next attempt after a delay, or end the job as ``end`` says.
+
+    Returns the state the job moved to, or None where the attempt was not running.
+    """
+    return connection.execute(
+        _GIVE_BACK,
+        {
+            "id": job_id,
+            "attempt": attempt,
+            "reason": end.reason,
+            "error": _json(end.error),
+            "delay": delay_s,
+        },
+    ).scalar()
+
+
+def _json(value: dict[str, Any] | None) -> str | None:
+    return None if value is None else orjson.dumps(value).decode()

@@ -1,0 +1,36 @@
+"""Runs: which job loaded which file and with what effect; each value names its run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from db.session import Connection
+from db.tables import ingest_runs as table
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """A load that happened: its id, its source, and how many rows went which way."""
+
+    id: str
+    source: str
+    counts: Mapping[str, int]
+    job_id: str | None = None
+    sha256: str | None = None
+
+
+def create(
+    connection: Connection, *, tenant_id: int, new: NewRun, now: datetime
+) -> None:
+    """Insert a run, in the transaction that stored its observations."""
+    connection.execute(
+        table.insert().values(
+            id=new.id,
+            tenant_id=tenant_id,
+            job_id=new.job_id,
+            source=new.source,
+            sha256=new.sha256,
+            counts=dict(new.counts),
+            created_at=now,
+        )
+    )

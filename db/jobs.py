@@ -1,0 +1,211 @@
+"""Jobs as their tenant sees them: submit, read, cancel.
+
+The states and who moves a job between them are in ``docs/dataflows.md``; what a
+worker does to a job is in ``db/attempts.py``. The database's clock is the only
+clock of a job: its times can be compared whatever machine wrote them.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Text, cast, select, text
+
+from db.session import Connection
+from db.tables import job_results, jobs
+
+JOBS_CHANNEL = "forebay_jobs"
+OUTBOX_CHANNEL = "forebay_outbox"
+
+FINAL_STATES = ("succeeded", "failed", "cancelled")
+STATES = ("queued", "running", *FINAL_STATES)
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """What a submission decides about a job."""
+
+    id: str
+    type: str
+    queue: str
+    params: dict[str, Any]
+    labels: dict[str, str]
+    priority: int
+    timeout_s: int
+    max_attempts: int
+    deadline: datetime | None = None
+    retry_of: str | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job row. Times are aware and in UTC; ``version`` grows with each change."""
+
+    id: str
+    tenant_id: int
+    type: str
+    queue: str
+    state: str
+    reason: str | None
+    params: dict[str, Any]
+    labels: dict[str, str]
+    priority: int
+    timeout_s: int
+    deadline: datetime | None
+    attempt: int
+    max_attempts: int
+    retry_of: str | None
+    traceparent: str | None
+    worker: str | None
+    progress: dict[str, Any] | None
+    error: dict[str, Any] | None
+    version: int
+    created_at: datetime
+    dispatched_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    lease_until: datetime | None
+    cancel_requested_at: datetime | None
+
+
+_SUBMIT = text("""
+WITH item AS (
+    SELECT * FROM json_to_recordset(CAST(:items AS json)) AS item (
+        id text, type text, queue text, params json, labels jsonb,
+        priority smallint, timeout_s integer, max_attempts integer,
+        deadline timestamptz, retry_of text, traceparent text)
+), job AS (
+    INSERT INTO jobs (id, tenant_id, type, queue, state, params, labels, priority,
+        timeout_s, deadline, attempt, max_attempts, retry_of, traceparent, version,
+        created_at)
+    SELECT id, :tenant_id, type, queue, 'queued', params, labels, priority,
+        timeout_s, deadline, 1, max_attempts, retry_of, traceparent, 1, now()
+    FROM item
+), message AS (
+    INSERT INTO outbox (tenant_id, job_id, attempt, type, queue, priority,
+        traceparent, available_at)
+    SELECT :tenant_id, id, 1, type, queue, priority, traceparent, now()
+    FROM item ORDER BY id
+), event AS (
+    INSERT INTO job_events (tenant_id, job_id, at, kind, body)
+    SELECT :tenant_id, id, now(), 'queued', '{"state": "queued", "attempt": 1}'
+    FROM item ORDER BY id
+)
+SELECT now(), pg_notify('forebay_outbox', queue)
+FROM (SELECT DISTINCT queue FROM item) AS queues
+""")
+
+_CANCEL = text("""
+WITH job AS (
+    UPDATE jobs SET
+        state = CASE WHEN state = 'queued' THEN 'cancelled' ELSE state END,
+        reason = CASE WHEN state = 'queued' THEN 'cancelled_by_user' ELSE reason END,
+        finished_at = CASE WHEN state = 'queued' THEN now() END,
+        cancel_requested_at = now(), version = version + 1
+    WHERE id = :id AND tenant_id = :tenant_id AND state IN ('queued', 'running')
+        AND cancel_requested_at IS NULL
+    RETURNING id, tenant_id, state, attempt
+), message AS (
+    DELETE FROM outbox USING job
+    WHERE outbox.job_id = job.id AND job.state = 'cancelled'
+), event AS (
+    INSERT INTO job_events (tenant_id, job_id, at, kind, body)
+    SELECT tenant_id, id, now(),
+        CASE WHEN state = 'cancelled' THEN 'cancelled' ELSE 'cancel_requested' END,
+        json_build_object('state', state, 'reason', 'cancelled_by_user',
+            'attempt', attempt)
+    FROM job RETURNING id, tenant_id, job_id, kind
+)
+SELECT pg_notify('forebay_jobs', concat_ws(':', tenant_id, job_id, id, kind))
+FROM event
+""")
+
+_POSITION = text("""
+SELECT count(*) FROM jobs
+WHERE queue = :queue AND state = 'queued'
+    AND (priority > :priority OR (priority = :priority AND id < :id))
+""")
+
+
+def submit(
+    connection: Connection, *, tenant_id: int, new_jobs: Sequence[NewJob]
+) -> datetime:
+    """Insert jobs with their outbox messages and first events; return created_at.
+
+    Raises:
+        ValueError: there are no new jobs.
+    """
+    items = orjson.dumps([vars(job) for job in new_jobs]).decode()
+    row = connection.execute(_SUBMIT, {"items": items, "tenant_id": tenant_id}).first()
+    if row is None:
+        message = "nothing to submit"
+        raise ValueError(message)
+    created_at: datetime = row[0]
+    return created_at
+
+
+def find(connection: Connection, *, tenant_id: int, job_id: str) -> Job | None:
+    """Return the tenant's job, or None."""
+    query = select(jobs).where(jobs.c.id == job_id, jobs.c.tenant_id == tenant_id)
+    row = connection.execute(query).first()
+    return None if row is None else Job(**row._mapping)
+
+
+def result(connection: Connection, *, tenant_id: int, job_id: str) -> str | None:
+    """Return the result of a succeeded job as JSON text, or None."""
+    found: str | None = connection.scalar(
+        select(cast(job_results.c.body, Text)).where(
+            job_results.c.job_id == job_id, job_results.c.tenant_id == tenant_id
+        )
+    )
+    return found
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """Which jobs a list shows; None means any."""
+
+    states: Iterable[str] = ()
+    type: str | None = None
+    labels: dict[str, str] | None = None
+
+
+def page(
+    connection: Connection,
+    *,
+    tenant_id: int,
+    wanted: JobFilter,
+    before: str | None,
+    limit: int,
+) -> list[Job]:
+    """Return up to ``limit`` jobs older than the id ``before``, newest first."""
+    query = select(jobs).where(jobs.c.tenant_id == tenant_id)
+    if states := list(wanted.states):
+        query = query.where(jobs.c.state.in_(states))
+    if wanted.type:
+        query = query.where(jobs.c.type == wanted.type)
+    if wanted.labels:
+        query = query.where(jobs.c.labels.contains(wanted.labels))
+    if before:
+        query = query.where(jobs.c.id < before)
+    rows = connection.execute(query.order_by(jobs.c.id.desc()).limit(limit))
+    return [Job(**row._mapping) for row in rows]
+
+
+def cancel(connection: Connection, *, tenant_id: int, job_id: str) -> None:
+    """Cancel a queued job now, or ask a running one to stop; ended jobs stay."""
+    connection.execute(_CANCEL, {"id": job_id, "tenant_id": tenant_id})
+
+
+def position(connection: Connection, *, job: Job) -> int:
+    """Return how many queued jobs will be taken before this one, of all tenants.
+
+    Needs a system connection: the line is shared between tenants.
+    """
+    counted: int = connection.execute(
+        _POSITION, {"queue": job.queue, "priority": job.priority, "id": job.id}
+    ).scalar_one()
+    return counted

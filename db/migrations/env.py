@@ -1,0 +1,10 @@
+"""Alembic's entry: the caller hands over an open connection (see db/migrate.py)."""
+
+from alembic import context
+
+from db.tables import metadata
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=metadata)
+with context.begin_transaction():
+    context.run_migrations()

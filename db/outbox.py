@@ -1,0 +1,136 @@
+"""Messages waiting to be published, and the repair of what was lost on the way."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import text
+
+from db.session import Connection
+
+
+@dataclass(frozen=True)
+class Message:
+    """One outbox row: which attempt of which job goes to which queue."""
+
+    id: int
+    job_id: str
+    attempt: int
+    type: str
+    queue: str
+    traceparent: str | None
+
+
+_TAKE = text("""
+SELECT id, job_id, attempt, type, queue, traceparent FROM outbox
+WHERE queue = :queue AND available_at <= now()
+ORDER BY priority DESC, id
+LIMIT least(:limit, greatest(0, :window - (
+    SELECT count(*) FROM jobs
+    WHERE queue = :queue AND state = 'queued' AND dispatched_at IS NOT NULL)))
+FOR UPDATE SKIP LOCKED
+""")
+
+_OVERTAKEN = text("""
+SELECT count(*) FROM jobs
+WHERE queue = :queue AND state = 'queued'
+    AND dispatched_at < now() - :older * interval '1 second'
+""")
+
+_SENT = text("""
+WITH gone AS (DELETE FROM outbox WHERE id = ANY(:ids) RETURNING job_id, attempt)
+UPDATE jobs SET dispatched_at = now() FROM gone
+WHERE jobs.id = gone.job_id AND jobs.attempt = gone.attempt AND jobs.state = 'queued'
+""")
+
+_EXPIRED = text("""
+SELECT id, attempt FROM jobs
+WHERE state = 'running' AND lease_until < now()
+ORDER BY lease_until LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
+
+_AGAIN = text("""
+WITH lost AS (
+    UPDATE jobs SET dispatched_at = NULL
+    WHERE id IN (
+        SELECT id FROM jobs
+        WHERE queue = :queue AND state = 'queued'
+            AND dispatched_at < now() - :older * interval '1 second'
+        ORDER BY dispatched_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+    RETURNING *
+)
+INSERT INTO outbox (tenant_id, job_id, attempt, type, queue, priority, traceparent,
+    available_at)
+SELECT tenant_id, id, attempt, type, queue, priority, traceparent, now() FROM lost
+ON CONFLICT (job_id, attempt) DO NOTHING
+""")
+
+_OVERDUE = text("""
+WITH moved AS (
+    UPDATE jobs SET state = 'failed', reason = 'never_started', finished_at = now(),
+        version = version + 1, error = CAST(:error AS json)
+    WHERE state = 'queued' AND deadline <= now()
+    RETURNING id, tenant_id, attempt
+), gone AS (
+    DELETE FROM outbox USING moved WHERE outbox.job_id = moved.id
+), event AS (
+    INSERT INTO job_events (tenant_id, job_id, at, kind, body)
+    SELECT tenant_id, id, now(), 'failed', json_build_object('state', 'failed',
+        'reason', 'never_started', 'attempt', attempt)
+    FROM moved RETURNING id, tenant_id, job_id, kind
+)
+SELECT pg_notify('forebay_jobs', concat_ws(':', tenant_id, job_id, id, kind))
+FROM event
+""")
+
+_WAITING = text("""
+SELECT queue, count(*), extract(epoch FROM now() - min(available_at)) FROM outbox
+WHERE available_at <= now() GROUP BY queue
+""")
+
+
+def take(
+    connection: Connection, *, queue: str, window: int, limit: int
+) -> list[Message]:
+    """Lock and return due messages of a queue, the most urgent first.
+
+    No more than leave ``window`` jobs of the queue published but unclaimed.
+    """
+    rows = connection.execute(_TAKE, {"queue": queue, "window": window, "limit": limit})
+    return [Message(**row._mapping) for row in rows]
+
+
+def unclaimed(connection: Connection, *, queue: str, older_than_s: float) -> int:
+    """Return how many jobs were published a while ago and are not yet claimed."""
+    counted: int = connection.execute(
+        _OVERTAKEN, {"queue": queue, "older": older_than_s}
+    ).scalar_one()
+    return counted
+
+
+def mark_sent(connection: Connection, *, ids: Sequence[int]) -> None:
+    """Forget messages that the broker confirmed."""
+    connection.execute(_SENT, {"ids": list(ids)})
+
+
+def expired(connection: Connection, *, limit: int) -> list[tuple[str, int]]:
+    """Lock and return (job id, attempt) of running jobs whose lease has run out."""
+    rows = connection.execute(_EXPIRED, {"limit": limit})
+    return [(row.id, row.attempt) for row in rows]
+
+
+def publish_again(
+    connection: Connection, *, queue: str, older_than_s: float, limit: int
+) -> int:
+    """Put back the oldest published, never claimed jobs; return how many."""
+    parameters = {"queue": queue, "older": older_than_s, "limit": limit}
+    return connection.execute(_AGAIN, parameters).rowcount
+
+
+def fail_overdue(connection: Connection, *, error: str) -> int:
+    """Fail queued jobs whose deadline to start by has passed; return how many."""
+    return len(connection.execute(_OVERDUE, {"error": error}).all())
+
+
+def waiting(connection: Connection) -> dict[str, tuple[int, float]]:
+    """Return by queue how many messages are due, and the oldest one's age in s."""
+    return {row[0]: (row[1], float(row[2])) for row in connection.execute(_WAITING)}
