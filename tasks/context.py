@@ -1,0 +1,47 @@
+"""What a handler is given beside its params, and what it gives back."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from db.session import Connection
+
+
+class JobContext(Protocol):
+    """The world as one attempt of one job sees it."""
+
+    job_id: str
+    tenant_id: int
+    attempt: int
+    now: datetime
+    """The instant the attempt began, aware, in UTC."""
+    artifacts: Path
+    """The folder of uploaded files."""
+
+    def progress(self, done: int, total: int, unit: str, message: str) -> None:
+        """Tell how far the work is; a cheap call that may be made for each item.
+
+        Raises:
+            JobCancelled: the job was cancelled meanwhile.
+            JobTimedOut: the job has run longer than its timeout.
+        """
+        ...
+
+    def read(self) -> AbstractContextManager[Connection]:
+        """Open a transaction that sees the rows of the job's tenant."""
+        ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a handler returns: the result, and what must be stored with it.
+
+    ``store`` runs in the very transaction that marks the job succeeded, and may add
+    to the result; if the attempt was fenced off meanwhile, all of it is rolled back.
+    """
+
+    result: Mapping[str, Any]
+    store: Callable[[Connection], Mapping[str, Any]] | None = None

@@ -1,0 +1,221 @@
+"""Where the numbers of a job come from: stored series, or rows in the request."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+
+from db.session import Connection
+from tasks.catalog import Params
+from tasks.context import JobContext
+from tasks.errors import FieldError, InvalidData
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MAX_SERIES = 1_000
+MAX_ROWS = 200_000
+
+KEY_PATTERN = r"^[a-z0-9][a-z0-9._:-]{0,199}$"
+SeriesKey = Annotated[str, StringConstraints(pattern=KEY_PATTERN)]
+
+
+def _instant(value: Any) -> Any:
+    """Accept RFC 3339 with an offset; say what is missing where there is none."""
+    if isinstance(value, datetime):
+        parsed = value
+    elif isinstance(value, str):
+        try:
+            parsed = datetime.fromisoformat(value)
+        except ValueError as error:
+            message = "not an RFC 3339 time such as 2026-03-01T06:00:00Z"
+            raise ValueError(message) from error
+    else:
+        message = "a time is a string such as 2026-03-01T06:00:00Z"
+        raise ValueError(message)  # noqa: TRY004 - pydantic reads ValueError only
+    if parsed.tzinfo is None:
+        message = "the time has no offset: write 2026-03-01T06:00:00Z or ...+01:00"
+        raise ValueError(message)
+    return parsed.astimezone(UTC)
+
+
+Instant = Annotated[datetime, BeforeValidator(_instant)]
+
+
+class TagSelection(Params):
+    """All series that carry a tag."""
+
+    tag: str = Field(min_length=1, max_length=200)
+
+
+class Row(Params):
+    """One observation in the request; ``y`` null is a missing value."""
+
+    unique_id: str = Field(default="series", min_length=1, max_length=200)
+    ds: Instant
+    y: float | None
+
+
+class SeriesParams(Params):
+    """The part of the params that selects what to work on."""
+
+    series: (
+        Annotated[list[SeriesKey], Field(min_length=1, max_length=MAX_SERIES)]
+        | TagSelection
+        | None
+    ) = Field(default=None, description="Keys of stored series, or a tag.")
+    data: Annotated[list[Row], Field(min_length=1, max_length=MAX_ROWS)] | None = Field(
+        default=None, description="Rows to work on; nothing of them is kept."
+    )
+    frequency: str | None = Field(
+        default=None,
+        max_length=20,
+        description="Step between observations, such as 1h or PT1H; "
+        "by default that of the series, else the most common step.",
+    )
+    as_of: Instant | None = Field(
+        default=None, description="Use only what was known at this instant."
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one_source(self) -> "SeriesParams":
+        if (self.series is None) == (self.data is None):
+            message = "give either series or data"
+            raise ValueError(message)
+        if self.data is not None:
+            _check_rows(self.data)
+            if self.as_of is not None:
+                message = "as_of needs stored series: inline data has no versions"
+                raise ValueError(message)
+        return self
+
+
+def _check_rows(rows: list[Row]) -> None:
+    """Refuse times that repeat or run backwards, and series without any value."""
+    latest: dict[str, datetime] = {}
+    valued: dict[str, bool] = {}
+    for number, row in enumerate(rows):
+        before = latest.get(row.unique_id)
+        if before is not None and row.ds <= before:
+            fault = "repeats a time" if row.ds == before else "goes back in time"
+            message = (
+                f"row {number} ({row.unique_id}, {row.ds.isoformat()}) {fault}: "
+                "sort each series by ds and keep one row for each time"
+            )
+            raise ValueError(message)
+        latest[row.unique_id] = row.ds
+        valued[row.unique_id] = valued.get(row.unique_id, False) or row.y is not None
+    if empty := sorted(name for name, any_value in valued.items() if not any_value):
+        message = f"all values of {', '.join(empty[:5])} are missing"
+        raise ValueError(message)
+
+
+@dataclass(frozen=True)
+class Input:
+    """One series to work on; times ascend, values may hold NaN."""
+
+    unique_id: str
+    series_id: int | None
+    frequency: str | None
+    times: "NDArray[np.datetime64]"
+    values: "NDArray[np.float64]"
+
+
+def inputs(params: SeriesParams, context: JobContext) -> Iterator[tuple[int, Input]]:
+    """Yield (how many there are in all, the next input), reading as it goes.
+
+    Raises:
+        InvalidData: a series does not exist, or no series carries the tag.
+    """
+    if params.data is not None:
+        yield from _inline(params.data, params.frequency)
+        return
+    with context.read() as connection:
+        wanted = _selected(params, context, connection)
+    for key, series_id, frequency in wanted:
+        from db import observations
+
+        with context.read() as connection:
+            times, values = observations.read(
+                connection, series_id=series_id, as_of=params.as_of
+            )
+        yield (
+            len(wanted),
+            Input(key, series_id, params.frequency or frequency, times, values),
+        )
+
+
+def _selected(
+    params: SeriesParams, context: JobContext, connection: Connection
+) -> list[tuple[str, int, str | None]]:
+    from db import series
+
+    if isinstance(params.series, TagSelection):
+        found = series.with_tag(
+            connection, tenant_id=context.tenant_id, tag=params.series.tag
+        )
+        if not found:
+            detail = f"no series carries the tag {params.series.tag!r}"
+            raise InvalidData(detail, (FieldError("/params/series/tag", detail),))
+        return [(item.key, item.id, item.frequency) for item in found]
+    keys = params.series or []
+    by_key = series.find_many(connection, tenant_id=context.tenant_id, keys=keys)
+    errors = tuple(
+        FieldError(f"/params/series/{number}", f"no series {key}")
+        for number, key in enumerate(keys)
+        if key not in by_key
+    )
+    if errors:
+        raise InvalidData(errors[0].detail, errors)
+    return [(key, by_key[key].id, by_key[key].frequency) for key in dict.fromkeys(keys)]
+
+
+def _inline(rows: list[Row], frequency: str | None) -> Iterator[tuple[int, Input]]:
+    import numpy as np
+
+    grouped: dict[str, list[Row]] = {}
+    for row in rows:
+        grouped.setdefault(row.unique_id, []).append(row)
+    for name, members in grouped.items():
+        yield (
+            len(grouped),
+            Input(
+                name,
+                None,
+                frequency,
+                np.array([row.ds.replace(tzinfo=None) for row in members], "M8[us]"),
+                np.array(
+                    [np.nan if row.y is None else row.y for row in members], np.float64
+                ),
+            ),
+        )
+
+
+def common_step(times: "NDArray[np.datetime64]") -> str:
+    """Return the most common step between times, as a frequency such as 3600s.
+
+    Raises:
+        InvalidData: there are fewer than two times.
+    """
+    import numpy as np
+
+    if len(times) < 2:  # noqa: PLR2004 - a step needs two ends
+        message = "one observation has no step: say the frequency"
+        raise InvalidData(message)
+    steps, counts = np.unique(np.diff(times), return_counts=True)
+    seconds = int(steps[np.argmax(counts)] / np.timedelta64(1, "s"))
+    return f"{seconds}s"
+
+
+def aware(instant: "np.datetime64") -> datetime:
+    """Return a UTC datetime64 as an aware datetime."""
+    moment: datetime = instant.astype("datetime64[us]").item()
+    return moment.replace(tzinfo=UTC)
+
+
+def rfc3339(instant: "np.datetime64") -> str:
+    """Return a UTC datetime64 as RFC 3339 with a Z."""
+    return aware(instant).isoformat().replace("+00:00", "Z")

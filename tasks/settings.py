@@ -1,0 +1,105 @@
+"""Every setting of the platform: name, unit, default and meaning, in one place.
+
+Both doors read the same environment, so they share one class: a misspelt variable is
+an error in whichever process starts first. Nothing below the doors reads it.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PREFIX = "FOREBAY_"
+
+
+class InvalidSettings(ValueError):
+    """A variable is unknown, missing or has no usable value."""
+
+
+def _setting(default: Any, doc: str) -> Any:
+    return dataclasses.field(default=default, metadata={"doc": doc})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings; a variable is ``FOREBAY_`` plus the name in capitals."""
+
+    database_url: str = _setting("", "PostgreSQL URL of the login role. Required.")
+    broker_url: str = _setting("", "amqp:// URL, or filesystem:// when embedded.")
+    broker_folder: str = _setting("", "Folder of messages for filesystem://.")
+    queue_type: str = _setting("quorum", "RabbitMQ queue type: quorum or classic.")
+    artifacts: str = _setting("var/artifacts", "Folder of uploads, shared by all.")
+    secret_key: str = _setting("", "Signs console sessions. Required by the web door.")
+    log_level: str = _setting("INFO", "Lowest level that is logged.")
+    lease_s: float = _setting(60.0, "Seconds a silent worker keeps its job.")
+    heartbeat_s: float = _setting(2.0, "Seconds between renewals of a lease.")
+    grace_s: float = _setting(5.0, "Seconds a handler has to stop before a kill.")
+    retry_delay_s: float = _setting(2.0, "Seconds before a second attempt; doubles.")
+    dispatch_window: int = _setting(100, "Unclaimed messages a queue holds at most.")
+    lost_after_s: float = _setting(10.0, "Seconds until a lost message is resent.")
+    housekeeping_s: float = _setting(2.0, "Seconds between two looks for lost jobs.")
+    host: str = _setting("127.0.0.1", "Address the web door listens on.")
+    port: int = _setting(8080, "Port the web door listens on.")
+    threads: int = _setting(64, "Threads of the web process.")
+    streams: int = _setting(40, "Held requests (SSE, long polls) of a web process.")
+    tenant_streams: int = _setting(20, "Held requests of one tenant.")
+    max_body_bytes: int = _setting(16_000_000, "Largest JSON or observations body.")
+    max_upload_bytes: int = _setting(2_000_000_000, "Largest upload.")
+    metrics_hosts: str = _setting("127.0.0.1,::1", "Addresses that may read /metrics.")
+    flower_url: str = _setting("", "Where the console links for the worker view.")
+    flower_port: int = _setting(5555, "Loopback port Flower listens on.")
+
+    @property
+    def embedded(self) -> bool:
+        """Whether messages travel through a folder instead of RabbitMQ."""
+        return self.broker_url.startswith("filesystem")
+
+    @property
+    def artifacts_path(self) -> Path:
+        """The artifacts folder as a path."""
+        return Path(self.artifacts)
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read ``FOREBAY_*`` variables.
+
+        Raises:
+            InvalidSettings: a variable is unknown or cannot be read as its type.
+        """
+        known = {PREFIX + field.name.upper(): field for field in fields()}
+        given = {
+            name: text for name, text in environ.items() if name.startswith(PREFIX)
+        }
+        if unknown := sorted(set(given) - set(known) - _NOT_OURS):
+            names = ", ".join(unknown)
+            message = f"unknown settings: {names} (see docs/reference/settings.md)"
+            raise InvalidSettings(message)
+        values = {
+            known[name].name: _parsed(name, text, type(known[name].default))
+            for name, text in given.items()
+            if name in known
+        }
+        settings = cls(**values)
+        if not settings.database_url:
+            raise InvalidSettings("FOREBAY_DATABASE_URL is not set")
+        if settings.queue_type not in ("quorum", "classic"):
+            raise InvalidSettings("FOREBAY_QUEUE_TYPE must be quorum or classic")
+        return settings
+
+
+_NOT_OURS = {"FOREBAY_TEST_SERVERS", "FOREBAY_HOME"}
+"""Read by the test suite and by ``make run``, which hand on settings of their own."""
+
+
+def fields() -> tuple[dataclasses.Field[Any], ...]:
+    """Return the fields of Settings with their defaults and docs."""
+    return dataclasses.fields(Settings)
+
+
+def _parsed(name: str, text: str, kind: type) -> Any:
+    try:
+        return kind(text)
+    except ValueError as error:
+        message = f"{name} must be a {kind.__name__}"
+        raise InvalidSettings(message) from error
