@@ -1,0 +1,1 @@
+"""The message door: Celery application, runner, dispatcher and schedule."""

@@ -1,0 +1,131 @@
+"""Finds what fell by the wayside: dead workers' jobs, lost messages, old rows.
+
+Runs beside the dispatcher. Each look is one transaction that any number of
+dispatchers may take: the rows are locked, or an advisory lock is held.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from db import attempts, idempotency, outbox, processes
+from db.session import Database
+from tasks.catalog import QUEUES
+from tasks.settings import Settings
+from workers.outcomes import delay_s, failed, lost
+
+_log = logging.getLogger(__name__)
+
+_BATCH = 500
+_NEVER_STARTED = failed(
+    "never_started", "Never started", "the deadline to start by passed while queued"
+)
+
+
+class Housekeeping:
+    """Looks around every few seconds in a thread of its own."""
+
+    def __init__(
+        self,
+        app: Celery,
+        database: Database,
+        settings: Settings,
+        *,
+        name: str,
+        broker_state: Callable[[], dict[str, Any]],
+    ) -> None:
+        self._app = app
+        self._database = database
+        self._settings = settings
+        self._name = name
+        self._broker_state = broker_state
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="housekeeping")
+
+    def start(self) -> None:
+        """Begin to look around."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the look at hand, and sign off."""
+        self._over.set()
+        self._thread.join()
+        with self._database.system() as connection:
+            processes.gone(connection, name=self._name)
+
+    def _run(self) -> None:
+        while not self._over.wait(self._settings.housekeeping_s):
+            try:
+                self.look()
+            except Exception as error:  # noqa: BLE001 - tried again in a moment
+                _log.warning("housekeeping interrupted: %s", error)
+
+    def look(self) -> None:
+        """Repair what can be repaired now, and say that the dispatcher lives."""
+        self._free_expired()
+        with self._database.system() as connection:
+            error = orjson.dumps(_NEVER_STARTED.error).decode()
+            overdue = outbox.fail_overdue(connection, error=error)
+            idempotency.forget_old(connection)
+            processes.forget_old(connection)
+        if overdue:
+            _log.warning("jobs never started by their deadline", extra={"n": overdue})
+        depths = self._resend_lost()
+        with self._database.system() as connection:
+            processes.seen(
+                connection,
+                name=self._name,
+                role="dispatcher",
+                detail={"broker": self._broker_state(), "ready": depths},
+            )
+
+    def _free_expired(self) -> None:
+        with self._database.system() as connection:
+            for job_id, attempt in outbox.expired(connection, limit=_BATCH):
+                state = attempts.give_back(
+                    connection,
+                    job_id=job_id,
+                    attempt=attempt,
+                    end=lost("the worker fell silent and its lease ran out"),
+                    delay_s=delay_s(attempt, self._settings.retry_delay_s),
+                )
+                _log.warning(
+                    "lease ran out",
+                    extra={"job_id": job_id, "attempt": attempt, "now": state},
+                )
+
+    def _resend_lost(self) -> dict[str, int]:
+        """Publish again what the broker no longer has; return the queues' depths.
+
+        A published job that nobody claimed and that is not among the ready messages
+        was lost, or is just being claimed: a copy too many is refused at the claim.
+        """
+        try:
+            depths = self._depths()
+        except (OperationalError, OSError):
+            return {}
+        for queue, ready in depths.items():
+            with self._database.system() as connection:
+                age = self._settings.lost_after_s
+                old = outbox.unclaimed(connection, queue=queue, older_than_s=age)
+                if old <= ready:
+                    continue
+                again = outbox.publish_again(
+                    connection, queue=queue, older_than_s=age, limit=old - ready
+                )
+                _log.warning("messages lost, sent again", extra={"n": again})
+        return depths
+
+    def _depths(self) -> dict[str, int]:
+        with self._app.connection_for_read() as connection:
+            connection.ensure_connection(max_retries=1, timeout=5)
+            channel: Any = connection.default_channel
+            return {
+                queue: channel.queue_declare(queue, passive=True).message_count
+                for queue in QUEUES
+            }

@@ -1,0 +1,236 @@
+"""Runs one attempt of one job: claim, call the handler, store, finish.
+
+Every step may be repeated or overtaken: the database lets one attempt win, and a lost
+race is a normal return value. A watch thread keeps the lease, and stops a handler
+that does not look at its clock.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from db import attempts
+from db.errors import Fenced
+from db.jobs import Job
+from db.session import Connection, Database
+from tasks.catalog import JobType, job_types
+from tasks.errors import InvalidParams, JobCancelled, JobTimedOut
+from tasks.settings import Settings
+from workers.outcomes import delay_s, failed, verdict
+
+_log = logging.getLogger(__name__)
+
+_PROGRESS_EVERY_S = 0.5
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a worker process needs to run jobs."""
+
+    database: Database
+    settings: Settings
+    worker: str
+
+
+def run(runtime: Runtime, *, job_id: str, attempt: int) -> str:
+    """Run an attempt if it may still be run; return what became of it."""
+    with runtime.database.system() as connection:
+        job = attempts.claim(
+            connection,
+            job_id=job_id,
+            attempt=attempt,
+            worker=runtime.worker,
+            lease_s=runtime.settings.lease_s,
+        )
+    if job is None:
+        _log.info("job not to be had", extra={"job_id": job_id, "attempt": attempt})
+        return "refused"
+    with structlog.contextvars.bound_contextvars(
+        job_id=job.id, attempt=job.attempt, tenant_id=job.tenant_id, type=job.type
+    ):
+        return _Attempt(runtime, job).run()
+
+
+class _Attempt:
+    """One claimed attempt; it is also the handler's JobContext."""
+
+    def __init__(self, runtime: Runtime, job: Job) -> None:
+        self.job_id = job.id
+        self.tenant_id = job.tenant_id
+        self.attempt = job.attempt
+        self.now = job.started_at or datetime.now(UTC)
+        self.artifacts: Path = runtime.settings.artifacts_path
+        self._job = job
+        self._runtime = runtime
+        self._began = time.monotonic()
+        self._written_at = 0.0
+        self._progress: dict[str, Any] | None = None
+        self._stop: Exception | None = None
+        self._over = threading.Event()
+        self._exit_lock = threading.Lock()
+
+    def run(self) -> str:
+        """Run the handler under the watch; return the state the job is in after."""
+        watch = threading.Thread(target=self._watch, name="watch", daemon=True)
+        watch.start()
+        try:
+            return self._handle()
+        except Fenced:
+            _log.warning("fenced off: another attempt has the job")
+            return "fenced"
+        finally:
+            with self._exit_lock:
+                self._over.set()
+
+    def progress(self, done: int, total: int, unit: str, message: str) -> None:
+        """See JobContext.progress."""
+        if self._stop is not None:
+            raise self._stop
+        self._check_time()
+        self._progress = {
+            "done": done,
+            "total": total,
+            "unit": unit,
+            "message": message,
+        }
+        if time.monotonic() - self._written_at >= _PROGRESS_EVERY_S:
+            self._beat(self._progress)
+            if self._stop is not None:
+                raise self._stop
+
+    def read(self) -> AbstractContextManager[Connection]:
+        """See JobContext.read."""
+        return self._runtime.database.tenant(self.tenant_id)
+
+    def _handle(self) -> str:
+        try:
+            kind = _kind(self._job.type)
+            params = kind.params.model_validate(self._job.params)
+            outcome = kind.handler(params, self)
+            return self._succeed(outcome.result, outcome.store)
+        except Fenced:
+            raise
+        except Exception as error:  # noqa: BLE001 - the one place; see outcomes.py
+            return self._fail(error)
+
+    def _succeed(self, result: Any, store: Callable[[Connection], Any] | None) -> str:
+        with self._runtime.database.tenant(self.tenant_id) as connection:
+            added = store(connection) if store else {}
+            attempts.finish(
+                connection,
+                job_id=self.job_id,
+                attempt=self.attempt,
+                end=attempts.End(
+                    "succeeded", result={**result, **added}, progress=self._whole()
+                ),
+            )
+        _log.info("job succeeded", extra={"run_s": time.monotonic() - self._began})
+        return "succeeded"
+
+    def _fail(self, error: Exception) -> str:
+        judged = verdict(error)
+        retried = judged.retry and self.attempt < self._job.max_attempts
+        _log.log(
+            logging.WARNING if judged.end.reason != "internal_error" else logging.ERROR,
+            "attempt ended: %s",
+            judged.end.reason,
+            exc_info=error if judged.end.reason == "internal_error" else None,
+            extra={"retried": retried},
+        )
+        with self._runtime.database.system() as connection:
+            if judged.retry:
+                pause = delay_s(self.attempt, self._runtime.settings.retry_delay_s)
+                state = attempts.give_back(
+                    connection,
+                    job_id=self.job_id,
+                    attempt=self.attempt,
+                    end=judged.end,
+                    delay_s=max(pause, judged.retry_after_s or 0.0),
+                )
+                return state or "fenced"
+            attempts.finish(
+                connection, job_id=self.job_id, attempt=self.attempt, end=judged.end
+            )
+            return judged.end.state
+
+    def _whole(self) -> dict[str, Any] | None:
+        """The last progress, full: the job is done."""
+        if self._progress is None:
+            return None
+        return {**self._progress, "done": self._progress["total"], "message": "done"}
+
+    def _check_time(self) -> None:
+        if time.monotonic() - self._began > self._job.timeout_s:
+            self._stop = JobTimedOut(f"ran longer than {self._job.timeout_s} s")
+            raise self._stop
+
+    def _beat(self, progress: dict[str, Any] | None = None) -> None:
+        """Renew the lease; note whether to stop."""
+        self._written_at = time.monotonic()
+        with self._runtime.database.system() as connection:
+            cancel = attempts.heartbeat(
+                connection,
+                job_id=self.job_id,
+                attempt=self.attempt,
+                lease_s=self._runtime.settings.lease_s,
+                progress=progress,
+            )
+        if cancel:
+            self._stop = JobCancelled()
+
+    def _watch(self) -> None:
+        """Keep the lease; ask a handler to stop, and after a grace make it."""
+        asked_at: float | None = None
+        while not self._over.wait(self._runtime.settings.heartbeat_s):
+            try:
+                self._beat()
+                if self._stop is None:
+                    self._check_time()
+            except Fenced as error:
+                self._stop = error
+            except JobTimedOut:
+                pass
+            except Exception:  # noqa: BLE001 - a lost database must not end the watch
+                _log.exception("heartbeat failed")
+                continue
+            if self._stop is None:
+                continue
+            asked_at = asked_at or time.monotonic()
+            if time.monotonic() - asked_at >= self._runtime.settings.grace_s:
+                self._make_stop(self._stop)
+
+    def _make_stop(self, why: Exception) -> None:
+        """End the job's row, then this process: the handler would not listen."""
+        end = failed("worker_lost", "Fenced", "") if isinstance(why, Fenced) else None
+        if end is None:
+            try:
+                with self._runtime.database.system() as connection:
+                    attempts.finish(
+                        connection,
+                        job_id=self.job_id,
+                        attempt=self.attempt,
+                        end=verdict(why).end,
+                    )
+            except Fenced:
+                return  # the handler was quicker and has ended the job itself
+        with self._exit_lock:
+            if not self._over.is_set():
+                _log.error("handler does not stop; ending the process")
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _kind(name: str) -> JobType:
+    found = job_types().get(name)
+    if found is None:
+        raise InvalidParams(f"this worker knows no job type {name}")
+    return found
