@@ -1,0 +1,136 @@
+"""Vega-Lite specifications of results: the same picture in a page, as SVG and PNG."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
+MOST_POINTS = 4_000
+
+_INK, _BAND, _LINE, _ALARM = "#16323f", "#7fb7c9", "#0b7285", "#c92a2a"
+_X = {
+    "field": "ts",
+    "type": "temporal",
+    "scale": {"type": "utc"},
+    "axis": {"title": "UTC", "labelOverlap": True, "tickCount": 8},
+}
+_CONFIG = {
+    "font": "system-ui, sans-serif",
+    "background": "white",
+    "axis": {"grid": True, "gridColor": "#e9eef0", "labelColor": _INK},
+    "view": {"stroke": None},
+    "title": {"anchor": "start", "color": _INK, "subtitleColor": "#51666f"},
+}
+
+Observed = Iterable[tuple[str, float | None]]
+"""Pairs of an RFC 3339 instant and a value, ascending."""
+
+
+def forecast_chart(
+    item: Mapping[str, Any], *, observed: Observed, unit: str | None
+) -> dict[str, Any]:
+    """Return the picture of one series' forecast after its latest observations."""
+    history = [{"ts": ts, "value": value} for ts, value in observed]
+    levels = sorted(item["points"][0]["q"], key=float)
+    low, high = levels[0], levels[-1]
+    steps = [
+        {
+            "ts": point["ds"],
+            "mean": point["mean"],
+            "low": point["q"][low],
+            "high": point["q"][high],
+        }
+        for point in item["points"]
+    ]
+    band = f"{float(low):.0%} to {float(high):.0%} quantile"
+    layers = [
+        _layer(history, {"type": "line", "color": _INK}, "value", "observed"),
+        _band(steps, "low", "high", band),
+        _layer(steps, {"type": "line", "color": _LINE}, "mean", "forecast"),
+    ]
+    subtitle = _skill(item)
+    return _chart(f"Forecast of {item['unique_id']}", subtitle, layers, unit)
+
+
+def analysis_chart(item: Mapping[str, Any], *, unit: str | None) -> dict[str, Any]:
+    """Return the picture of one series with its expected band and its anomalies."""
+    points = [{"ts": point["ds"], **point} for point in item["points"][-MOST_POINTS:]]
+    flagged = [point for point in points if point["is_anomaly"]]
+    count = len(item["anomalies"])
+    layers = [
+        _band(points, "lower", "upper", "expected range"),
+        _layer(points, {"type": "line", "color": _INK}, "value", "observed"),
+        _layer(
+            flagged,
+            {"type": "point", "filled": True, "size": 70, "color": _ALARM},
+            "value",
+            "anomaly",
+        ),
+    ]
+    found = f"{count} anomalies" if count != 1 else "1 anomaly"
+    return _chart(f"Anomalies of {item['unique_id']}", found, layers, unit)
+
+
+def _skill(item: Mapping[str, Any]) -> str:
+    judged = item.get("evaluation")
+    if not judged or judged.get("skill_vs_naive") is None:
+        return f"model {item['model']}; too short for an out-of-sample error"
+    windows = judged["windows"]
+    return (
+        f"model {item['model']}; {judged['skill_vs_naive']:+.1%} against the "
+        f"{judged['baseline'].replace('_', ' ')} over {windows} windows"
+    )
+
+
+def _layer(
+    rows: list[dict[str, Any]], mark: dict[str, Any], field: str, name: str
+) -> dict[str, Any]:
+    return {
+        "data": {"values": rows},
+        "mark": {**mark, "tooltip": True},
+        "encoding": {
+            "x": _X,
+            "y": {
+                "field": field,
+                "type": "quantitative",
+                "scale": {"zero": False},
+                "title": name,
+            },
+            "tooltip": [
+                {"field": "ts", "type": "temporal", "title": "UTC"},
+                {
+                    "field": field,
+                    "type": "quantitative",
+                    "title": name,
+                    "format": ",.4",
+                },
+            ],
+        },
+    }
+
+
+def _band(rows: list[dict[str, Any]], low: str, high: str, name: str) -> dict[str, Any]:
+    return {
+        "data": {"values": rows},
+        "mark": {"type": "area", "color": _BAND, "opacity": 0.45},
+        "encoding": {
+            "x": _X,
+            "y": {"field": low, "type": "quantitative", "title": name},
+            "y2": {"field": high},
+        },
+    }
+
+
+def _chart(
+    title: str, subtitle: str, layers: list[dict[str, Any]], unit: str | None
+) -> dict[str, Any]:
+    for layer in layers:
+        layer["encoding"]["y"]["title"] = unit or "value"
+        layer["encoding"]["y"].setdefault("scale", {"zero": False})
+    return {
+        "$schema": SCHEMA,
+        "title": {"text": title, "subtitle": subtitle},
+        "width": "container",
+        "height": 300,
+        "layer": layers,
+        "config": _CONFIG,
+    }

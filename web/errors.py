@@ -1,0 +1,182 @@
+"""The one table from exceptions to problem documents (RFC 9457)."""
+
+import logging
+import secrets
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from apiflask.exceptions import HTTPError
+from flask import Flask, Response, g, redirect, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from db.errors import KeyInFlight, KeyReused
+from tasks.errors import FieldError, InvalidParams, NotFound, StateConflict
+from web.stream import TooManyStreams
+
+_log = logging.getLogger(__name__)
+
+
+class Unauthenticated(Exception):
+    """The request has no key, or one that is unknown, expired or revoked."""
+
+
+class Forbidden(Exception):
+    """The key's role does not allow the call."""
+
+
+class Malformed(Exception):
+    """The request cannot be read at all."""
+
+
+class WrongMediaType(Exception):
+    """The body is of a type this call does not take."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a class of errors is told."""
+
+    status: int
+    name: str
+    title: str
+    retry_after_s: int | None = None
+
+
+_KINDS: dict[type[Exception], Kind] = {
+    Unauthenticated: Kind(401, "unauthenticated", "A valid API key is needed"),
+    Forbidden: Kind(403, "forbidden", "The key's role does not allow this"),
+    NotFound: Kind(404, "not-found", "Not found"),
+    StateConflict: Kind(409, "state-conflict", "Not possible in this state"),
+    KeyInFlight: Kind(409, "key-in-flight", "The first request is still running", 1),
+    KeyReused: Kind(422, "key-reused", "The idempotency key had another body"),
+    InvalidParams: Kind(422, "invalid-values", "Some values are not valid"),
+    Malformed: Kind(400, "malformed", "The request cannot be read"),
+    WrongMediaType: Kind(415, "wrong-media-type", "The body's type is not supported"),
+    TooManyStreams: Kind(429, "too-many-streams", "Too many held requests", 5),
+}
+_DETAILS: dict[type[Exception], str] = {
+    Unauthenticated: "send Authorization: Bearer <api key>; the key may be unknown, "
+    "expired or revoked",
+    KeyInFlight: "a request with this Idempotency-Key is being worked on; try again",
+    KeyReused: "this Idempotency-Key was used with another body; use a new key",
+    TooManyStreams: "too many requests are being held; poll instead, or try again",
+}
+
+
+def problem(
+    status: int,
+    name: str,
+    title: str,
+    *,
+    detail: str,
+    errors: tuple[FieldError, ...] = (),
+) -> Response:
+    """Return a problem document as a response."""
+    body: dict[str, Any] = {
+        "type": f"/problems/{name}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": request.path,
+        "trace_id": g.get("trace_id") or secrets.token_hex(16),
+    }
+    if errors:
+        body["errors"] = [vars(error) for error in errors]
+    return Response(
+        orjson.dumps(body), status=status, mimetype="application/problem+json"
+    )
+
+
+def register_errors(app: Flask) -> None:
+    """Give every exception of the table, and any other, its problem document."""
+    for kind in _KINDS:
+        app.register_error_handler(kind, _from_table)
+    app.register_error_handler(HTTPException, _from_werkzeug)
+    app.register_error_handler(HTTPError, _from_apiflask)
+    app.register_error_handler(Exception, _unforeseen)
+
+
+def as_problem(error: InvalidParams) -> dict[str, Any]:
+    """Return the problem of one item of a batch."""
+    kind = _KINDS[InvalidParams]
+    return {
+        "type": f"/problems/{kind.name}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": error.detail,
+        "errors": [vars(item) for item in error.errors],
+    }
+
+
+def _from_table(error: Exception) -> Response:
+    if isinstance(error, Unauthenticated) and request.path.startswith("/console/"):
+        return redirect(f"/?{urlencode({'next': request.path})}")  # type: ignore[return-value] # werkzeug's base class
+    ancestry = (kind for kind in type(error).__mro__ if kind in _KINDS)
+    found = next(ancestry)
+    kind = _KINDS[found]
+    answer = problem(
+        kind.status,
+        kind.name,
+        kind.title,
+        detail=_DETAILS.get(found) or str(error),
+        errors=error.errors if isinstance(error, InvalidParams) else (),
+    )
+    if kind.retry_after_s is not None:
+        answer.headers["Retry-After"] = str(kind.retry_after_s)
+    if found is Unauthenticated:
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+def _from_werkzeug(error: HTTPException) -> Response:
+    status = error.code or 500
+    name = error.name.lower().replace(" ", "-")
+    detail = error.description or error.name
+    if isinstance(error, RequestEntityTooLarge):
+        name, detail = "too-large", "the body is larger than this call takes"
+    answer = problem(status, name, error.name, detail=detail)
+    allowed = getattr(error, "valid_methods", None)
+    if allowed:
+        answer.headers["Allow"] = ", ".join(allowed)
+    if status == 413:  # noqa: PLR2004 - the rest of the body is not read
+        answer.headers["Connection"] = "close"
+    return answer
+
+
+def _from_apiflask(error: HTTPError) -> Response:
+    """Tell APIFlask's validation errors with JSON pointers."""
+    by_place: dict[str, dict[str, list[str]]] = error.detail or {}
+    errors = tuple(
+        FieldError(_pointer(path), message.removeprefix("Value error, "))
+        for fields in by_place.values()
+        for path, messages in fields.items()
+        for message in messages
+    )
+    kind = _KINDS[InvalidParams]
+    detail = "; ".join(f"{one.pointer or '/'}: {one.detail}" for one in errors[:3])
+    return problem(kind.status, kind.name, kind.title, detail=detail, errors=errors)
+
+
+def _pointer(path: str) -> str:
+    return "" if path == "_schema" else "/" + path.replace(".", "/")
+
+
+def _unforeseen(error: Exception) -> Response:
+    _log.exception("unforeseen error", exc_info=error)
+    if "psycopg" in type(error).__module__ or "sqlalchemy" in type(error).__module__:
+        answer = problem(
+            503,
+            "database-unavailable",
+            "The database does not answer",
+            detail="try again in a moment",
+        )
+        answer.headers["Retry-After"] = "2"
+        return answer
+    return problem(
+        500,
+        "internal",
+        "Something went wrong",
+        detail="the log has more under the trace_id of this answer",
+    )

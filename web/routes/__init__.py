@@ -1,0 +1,1 @@
+"""One blueprint a file; web/app.py lists them."""

@@ -1,0 +1,322 @@
+"""The job calls: submit, read, wait, stream, cancel, retry."""
+
+import time
+from typing import Any
+
+import orjson
+from apiflask import APIBlueprint
+from flask import Response, request, stream_with_context
+from pydantic import ValidationError
+
+from db import idempotency, jobs
+from db.jobs import FINAL_STATES, Job, JobFilter, NewJob
+from tasks import submit
+from tasks.errors import FieldError, InvalidParams, NotFound, StateConflict
+from tasks.submit import Submission
+from web.door import door, identity
+from web.errors import Malformed, as_problem
+from web.formats import result_response
+from web.openapi import answers
+from web.representation import etag, job_json, json_response
+from web.requests import (
+    idempotency_key,
+    json_body,
+    next_link,
+    traceparent,
+    wait_s,
+)
+from web.schemas.jobs import (
+    BatchOut,
+    JobList,
+    JobOut,
+    JobQuery,
+    SubmitBatch,
+    SubmitJob,
+)
+from web.stream import TooManyStreams, stream_job
+
+bp = APIBlueprint("jobs", __name__, url_prefix="/v1/jobs", tag="Jobs")
+
+_RETRY_AFTER_S = "1"
+
+
+@bp.post("")
+@bp.input(SubmitJob, arg_name="body")
+@bp.doc(responses=answers(202, "The job", JobOut))
+def submit_job(body: SubmitJob) -> Response:
+    """Submit a job; with ``Prefer: wait=20`` the answer waits for its end."""
+    tenant_id = identity().tenant_id
+    key = idempotency_key()
+    once = None
+    if key is not None:
+        once = (key, submit.fingerprint(request.path, json_body()))
+    with door().database.tenant(tenant_id) as connection:
+        job, replayed = submit.submit(
+            connection, tenant_id=tenant_id, submission=_submission(body), once=once
+        )
+    patience = wait_s()
+    if patience is not None:
+        job = _wait(job, patience, until_end=True)
+    answer = _job_response(job, accepted=True)
+    if replayed:
+        answer.headers["Idempotency-Replayed"] = "true"
+    return answer
+
+
+@bp.post("/batch")
+@bp.input(SubmitBatch, arg_name="body")
+@bp.doc(responses=answers(200, "Item by item", BatchOut))
+def submit_batch(body: SubmitBatch) -> Response:
+    """Submit up to 1,000 jobs in one transaction; each item is judged by itself."""
+    tenant_id = identity().tenant_id
+    key = idempotency_key()
+    mark = submit.fingerprint(request.path, body.jobs) if key else b""
+    with door().database.tenant(tenant_id) as connection:
+        if key is not None:
+            known = idempotency.recall(
+                connection, tenant_id=tenant_id, key=key, fingerprint=mark
+            )
+            if known is not None:
+                answer = json_response(orjson.loads(known))
+                answer.headers["Idempotency-Replayed"] = "true"
+                return answer
+        items = _submit_items(connection, tenant_id, body.jobs)
+        rejected = sum("problem" in item for item in items)
+        result = {
+            "accepted": len(items) - rejected,
+            "rejected": rejected,
+            "items": items,
+        }
+        if key is not None:
+            idempotency.remember(
+                connection,
+                tenant_id=tenant_id,
+                key=key,
+                fingerprint=mark,
+                resource_id=orjson.dumps(result).decode(),
+            )
+    return json_response(result)
+
+
+@bp.get("")
+@bp.input(JobQuery, location="query", arg_name="query")
+@bp.doc(responses=answers(200, "A page, newest first", JobList))
+def list_jobs(query: JobQuery) -> Response:
+    """List the tenant's jobs."""
+    wanted = JobFilter(
+        states=[query.state] if query.state else [],
+        type=query.type,
+        labels=_label(query.label),
+    )
+    tenant_id = identity().tenant_id
+    with door().database.tenant(tenant_id) as connection:
+        found = jobs.page(
+            connection,
+            tenant_id=tenant_id,
+            wanted=wanted,
+            before=query.cursor,
+            limit=query.limit + 1,
+        )
+    shown = found[: query.limit]
+    cursor = shown[-1].id if len(found) > query.limit else None
+    body = {"items": [job_json(job) for job in shown], "next_cursor": cursor}
+    return next_link(json_response(body), cursor)
+
+
+@bp.get("/<job_id>")
+@bp.doc(responses={**answers(200, "The job", JobOut), 304: "As it was"})
+def get_job(job_id: str) -> Response:
+    """Show a job; with ``Prefer: wait=20`` the answer waits for a change of state."""
+    job = _find(job_id)
+    patience = wait_s()
+    if patience is not None:
+        job = _wait(job, patience, until_end=False)
+    answer = _job_response(job)
+    answer.set_etag(etag(job), weak=True)
+    answer.make_conditional(request)
+    return answer
+
+
+@bp.get("/<job_id>/result")
+def get_result(job_id: str) -> Response:
+    """Give the result as JSON, CSV or Arrow, as Accept asks."""
+    job = _find(job_id)
+    if job.state != "succeeded":
+        raise StateConflict(_no_result(job))
+    return result_response(job, _result(job))
+
+
+@bp.get("/<job_id>/events")
+def get_events(job_id: str) -> Response:
+    """Stream the job's events; ``Last-Event-ID`` resumes without a gap."""
+    job = _find(job_id)
+    after = request.headers.get("Last-Event-ID") or request.args.get("after") or "0"
+    if not after.isdigit():
+        raise Malformed("Last-Event-ID is a whole number")
+    here = door()
+    stream = stream_job(
+        here.hub,
+        here.database,
+        tenant_id=job.tenant_id,
+        job_id=job.id,
+        after=int(after),
+    )
+    first = next(stream)  # takes the place now, so that 429 can still be answered
+
+    def body() -> Any:
+        yield first
+        yield from stream
+
+    answer = Response(stream_with_context(body()), mimetype="text/event-stream")
+    answer.headers["Cache-Control"] = "no-store"
+    answer.headers["X-Accel-Buffering"] = "no"
+    answer.call_on_close(stream.close)  # type: ignore[attr-defined] # a generator
+    return answer
+
+
+@bp.post("/<job_id>/cancel")
+@bp.doc(responses=answers(200, "The job", JobOut))
+def cancel_job(job_id: str) -> Response:
+    """Cancel: a queued job never runs, a running one stops within 10 s."""
+    tenant_id = identity().tenant_id
+    with door().database.tenant(tenant_id) as connection:
+        job = submit.cancel(connection, tenant_id=tenant_id, job_id=job_id)
+    return _job_response(job)
+
+
+@bp.post("/<job_id>/retry")
+@bp.doc(responses=answers(202, "The new job", JobOut))
+def retry_job(job_id: str) -> Response:
+    """Run a failed or cancelled job again, as a new job that links to the first."""
+    tenant_id = identity().tenant_id
+    key = idempotency_key()
+    with door().database.tenant(tenant_id) as connection:
+        known = None
+        mark = submit.fingerprint(request.path, None)
+        if key is not None:
+            known = idempotency.recall(
+                connection, tenant_id=tenant_id, key=key, fingerprint=mark
+            )
+        if known is not None:
+            job = submit.find(connection, tenant_id=tenant_id, job_id=known)
+        else:
+            job = submit.retry(connection, tenant_id=tenant_id, job_id=job_id)
+        if key is not None and known is None:
+            idempotency.remember(
+                connection,
+                tenant_id=tenant_id,
+                key=key,
+                fingerprint=mark,
+                resource_id=job.id,
+            )
+    answer = _job_response(job, accepted=True)
+    if known is not None:
+        answer.headers["Idempotency-Replayed"] = "true"
+    return answer
+
+
+def _submission(body: SubmitJob) -> Submission:
+    return Submission(
+        type=body.type,
+        params=body.params,
+        labels=body.labels,
+        priority=body.priority,
+        timeout_s=body.timeout_s,
+        deadline=body.deadline,
+        traceparent=traceparent(),
+    )
+
+
+def _submit_items(
+    connection: Any, tenant_id: int, raw: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    parsed = [_parse_item(item) for item in raw]
+    good = [item for item in parsed if isinstance(item, Submission)]
+    outcomes = iter(
+        submit.submit_many(connection, tenant_id=tenant_id, submissions=good)
+    )
+    return [
+        _item_json(next(outcomes) if isinstance(item, Submission) else item)
+        for item in parsed
+    ]
+
+
+def _parse_item(item: dict[str, Any]) -> Submission | InvalidParams:
+    try:
+        return _submission(SubmitJob.model_validate(item))
+    except ValidationError as error:
+        return InvalidParams("the item is not valid", submit.field_errors(error))
+
+
+def _item_json(outcome: NewJob | InvalidParams) -> dict[str, Any]:
+    if isinstance(outcome, InvalidParams):
+        return {"problem": as_problem(outcome)}
+    return {"id": outcome.id, "link": f"/v1/jobs/{outcome.id}"}
+
+
+def _find(job_id: str) -> Job:
+    tenant_id = identity().tenant_id
+    with door().database.tenant(tenant_id) as connection:
+        return submit.find(connection, tenant_id=tenant_id, job_id=job_id)
+
+
+def _result(job: Job) -> bytes:
+    with door().database.tenant(job.tenant_id) as connection:
+        found = jobs.result(connection, tenant_id=job.tenant_id, job_id=job.id)
+    if found is None:
+        raise NotFound(f"the result of {job.id} is gone")
+    return found.encode()
+
+
+def _wait(job: Job, patience_s: float, *, until_end: bool) -> Job:
+    """Hold the request until the job changes state, or ends, or patience does."""
+    ends_at = time.monotonic() + patience_s
+    first = job.state
+    if first in FINAL_STATES:
+        return job
+    try:
+        with door().hub.watch(tenant_id=job.tenant_id, job_id=job.id) as signal:
+            while (left := ends_at - time.monotonic()) > 0:
+                signal.clear()
+                job = _find(job.id)
+                if job.state in FINAL_STATES or (not until_end and job.state != first):
+                    return job
+                signal.wait(left)
+    except TooManyStreams:
+        return job  # the client polls instead
+    return _find(job.id)
+
+
+def _job_response(job: Job, *, accepted: bool = False) -> Response:
+    body = job_json(job)
+    if job.state == "queued":
+        with door().database.system() as connection:
+            body["queue"]["position"] = jobs.position(connection, job=job)
+    ended = job.state in FINAL_STATES
+    waited = "Prefer" in request.headers
+    if job.state == "succeeded" and waited:
+        body["result"] = orjson.Fragment(_result(job))
+    answer = json_response(body, 202 if accepted and not (ended and waited) else 200)
+    if accepted:
+        answer.headers["Location"] = body["links"]["self"]
+    if not ended:
+        answer.headers["Retry-After"] = _RETRY_AFTER_S
+    if waited:
+        answer.headers["Preference-Applied"] = request.headers["Prefer"]
+    return answer
+
+
+def _no_result(job: Job) -> str:
+    if job.state in ("queued", "running"):
+        return f"{job.id} is {job.state}; its result comes when it has succeeded"
+    return f"{job.id} has {job.state}: there is no result, see its error"
+
+
+def _label(text: str | None) -> dict[str, str] | None:
+    if text is None:
+        return None
+    name, colon, value = text.partition(":")
+    if not colon:
+        detail = "a label filter is written name:value"
+        raise InvalidParams(detail, (FieldError("/label", detail),))
+    return {name: value}

@@ -1,0 +1,235 @@
+"""Series and their observations, forecasts and anomalies."""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, request
+
+from db import analyses, forecasts, observations, series
+from db.series import SeriesExtent
+from tasks.errors import FieldError, InvalidParams, NotFound
+from tasks.inputs import KEY_PATTERN
+from tasks.observations import load_observations
+from web import formats
+from web.door import door, identity
+from web.openapi import answers
+from web.representation import json_response
+from web.requests import next_link
+from web.schemas.jobs import Page
+from web.schemas.series import (
+    ForecastQuery,
+    LoadOut,
+    SeriesBody,
+    SeriesList,
+    SeriesOut,
+    SeriesQuery,
+    Stretch,
+)
+
+bp = APIBlueprint("series", __name__, url_prefix="/v1/series", tag="Series")
+
+_NULLABLE = ("unit", "frequency")
+
+
+@bp.get("")
+@bp.input(SeriesQuery, location="query", arg_name="query")
+@bp.doc(responses=answers(200, "A page, by key", SeriesList))
+def list_series(query: SeriesQuery) -> Response:
+    """List the tenant's series."""
+    tenant_id = identity().tenant_id
+    with door().database.tenant(tenant_id) as connection:
+        found = series.page(
+            connection,
+            tenant_id=tenant_id,
+            limit=query.limit + 1,
+            after=query.cursor,
+            tag=query.tag,
+            q=query.q,
+        )
+    shown = found[: query.limit]
+    cursor = shown[-1].key if len(found) > query.limit else None
+    body = {"items": [_series_json(item) for item in shown], "next_cursor": cursor}
+    return next_link(json_response(body), cursor)
+
+
+@bp.put("/<key>")
+@bp.input(SeriesBody, arg_name="body")
+@bp.doc(responses=answers(200, "The series", SeriesOut))
+def put_series(key: str, body: SeriesBody) -> Response:
+    """Create a series, or change the given fields of it."""
+    tenant_id = identity().tenant_id
+    given = {
+        name: value
+        for name, value in body.model_dump(exclude_unset=True).items()
+        if value is not None or name in _NULLABLE
+    }
+    with door().database.tenant(tenant_id) as connection:
+        series.upsert(
+            connection,
+            tenant_id=tenant_id,
+            key=_valid(key),
+            fields=given,
+            now=datetime.now(UTC),
+        )
+        found = series.extent(connection, tenant_id=tenant_id, key=key)
+    return json_response(_series_json(_there(found, key)))
+
+
+@bp.get("/<key>")
+@bp.doc(responses=answers(200, "The series", SeriesOut))
+def get_series(key: str) -> Response:
+    """Show a series with its first and last observation, count and freshness."""
+    tenant_id = identity().tenant_id
+    with door().database.tenant(tenant_id) as connection:
+        found = series.extent(connection, tenant_id=tenant_id, key=key)
+    return json_response(_series_json(_there(found, key)))
+
+
+@bp.post("/<key>/observations")
+@bp.doc(responses=answers(200, "What became of each row", LoadOut))
+def post_observations(key: str) -> Response:
+    """Store observations at once: JSON, CSV, NDJSON, Arrow stream or Parquet."""
+    tenant_id = identity().tenant_id
+    with door().database.tenant(tenant_id) as connection:
+        result = load_observations(
+            connection,
+            tenant_id=tenant_id,
+            series_key=_valid(key),
+            body=request.stream,
+            content_type=request.mimetype,
+            gzipped=request.headers.get("Content-Encoding", "").lower() == "gzip",
+            now=datetime.now(UTC),
+        )
+    return json_response(result)
+
+
+@bp.get("/<key>/observations")
+@bp.input(Stretch, location="query", arg_name="stretch")
+def get_observations(key: str, stretch: Stretch) -> Response:
+    """Stream a stretch as JSON, CSV or Arrow; ``as_of`` gives what was known then."""
+    found = _find(key)
+    form = formats.wanted_format(formats.JSON, formats.CSV, formats.ARROW)
+    write: Callable[[Iterator[Any]], Iterator[bytes]] = {
+        formats.CSV: formats.observations_csv,
+        formats.ARROW: formats.observations_arrow,
+    }.get(form, lambda batches: formats.observations_json({"key": key}, batches))
+    return Response(write(_batches(found, stretch)), mimetype=form)
+
+
+@bp.get("/<key>/forecasts")
+@bp.input(ForecastQuery, location="query", arg_name="query")
+def get_forecasts(key: str, query: ForecastQuery) -> Response:
+    """Show what forecast jobs stored for a series, the newest first."""
+    found, tenant_id = _find(key), identity().tenant_id
+    with door().database.tenant(tenant_id) as connection:
+        stored = forecasts.of_series(
+            connection,
+            tenant_id=tenant_id,
+            series_id=found.id,
+            as_of=query.as_of,
+            limit=query.limit,
+        )
+    items = [_forecast_json(key, forecast) for forecast in stored]
+    return json_response({"items": items, "next_cursor": None})
+
+
+@bp.get("/<key>/anomalies")
+@bp.input(Page, location="query", arg_name="query")
+def get_anomalies(key: str, query: Page) -> Response:
+    """Show what analysis jobs found in a series, the newest find first."""
+    found, tenant_id = _find(key), identity().tenant_id
+    if query.cursor is not None and not query.cursor.isdigit():
+        raise InvalidParams("not a cursor", (FieldError("/cursor", "not a cursor"),))
+    with door().database.tenant(tenant_id) as connection:
+        stored = analyses.of_series(
+            connection,
+            tenant_id=tenant_id,
+            series_id=found.id,
+            before=int(query.cursor) if query.cursor else None,
+            limit=query.limit + 1,
+        )
+    shown = stored[: query.limit]
+    cursor = str(shown[-1]["id"]) if len(stored) > query.limit else None
+    body = {"items": [_anomaly_json(row) for row in shown], "next_cursor": cursor}
+    return next_link(json_response(body), cursor)
+
+
+def _batches(found: SeriesExtent, stretch: Stretch) -> Iterator[Any]:
+    database, tenant_id = door().database, identity().tenant_id
+
+    def batches() -> Iterator[Any]:
+        with database.tenant(tenant_id) as connection:
+            yield from observations.stream(
+                connection,
+                series_id=found.id,
+                start=stretch.start,
+                end=stretch.end,
+                as_of=stretch.as_of,
+            )
+
+    return batches()
+
+
+def _find(key: str) -> SeriesExtent:
+    tenant_id = identity().tenant_id
+    with door().database.tenant(tenant_id) as connection:
+        return _there(series.extent(connection, tenant_id=tenant_id, key=key), key)
+
+
+def _there(found: SeriesExtent | None, key: str) -> SeriesExtent:
+    if found is None:
+        raise NotFound(f"no series {key}")
+    return found
+
+
+def _valid(key: str) -> str:
+    if not re.fullmatch(KEY_PATTERN, key):
+        detail = f"a key matches {KEY_PATTERN}"
+        raise InvalidParams(detail, (FieldError("/key", detail),))
+    return key
+
+
+def _series_json(item: SeriesExtent) -> dict[str, Any]:
+    age = None
+    if item.last is not None:
+        age = round((datetime.now(UTC) - item.last).total_seconds(), 1)
+    shown = {name: value for name, value in vars(item).items() if name != "id"}
+    base = f"/v1/series/{item.key}"
+    links = {
+        name: f"{base}/{name}" for name in ("observations", "forecasts", "anomalies")
+    }
+    return {**shown, "freshness_s": age, "links": {"self": base, **links}}
+
+
+def _forecast_json(key: str, row: dict[str, Any]) -> dict[str, Any]:
+    names = [str(level) for level in row["quantiles"]]
+    return {
+        "id": row["id"],
+        "unique_id": key,
+        "job_id": row["job_id"],
+        "cutoff": row["cutoff"],
+        "issued_at": row["issued_at"],
+        "model": row["model"],
+        "points": [
+            {"ds": ts, "mean": mean, "q": dict(zip(names, values, strict=True))}
+            for ts, mean, values in row["points"]
+        ],
+        "evaluation": row["evaluation"],
+        "warnings": row["warnings"],
+    }
+
+
+def _anomaly_json(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "analysis_id": row["analysis_id"],
+        "start": row["start_at"],
+        "end": row["end_at"],
+        "kind": row["kind"],
+        "severity": row["severity"],
+        "score": row["score"],
+        "explanation": row["explanation"],
+    }

@@ -1,0 +1,100 @@
+"""Files for ``ingest.run``: streamed to the artifacts folder, never into memory."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from apiflask import APIBlueprint
+from flask import Response, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from db import idempotency, uploads
+from db.ids import new_id
+from tasks.errors import FieldError, InvalidParams
+from tasks.submit import fingerprint
+from web.door import door, identity
+from web.representation import json_response
+from web.requests import idempotency_key
+
+bp = APIBlueprint("uploads", __name__, url_prefix="/v1/uploads", tag="Uploads")
+
+_PIECE_BYTES = 1 << 20
+
+
+@bp.post("")
+def upload() -> Response:
+    """Take the body as a file; name it with ``?filename=``; returns its id."""
+    here, who = door(), identity()
+    upload_id = new_id("upl")
+    folder = here.settings.artifacts_path / "uploads" / str(who.tenant_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / upload_id
+    filename = request.args.get("filename", "upload")[:200]
+    size, digest = _receive(path, limit=here.settings.max_upload_bytes)
+    key = idempotency_key()
+    mark = fingerprint(request.path, [digest, filename])
+    try:
+        with here.database.tenant(who.tenant_id) as connection:
+            known = key and idempotency.recall(
+                connection, tenant_id=who.tenant_id, key=key, fingerprint=mark
+            )
+            if not known:
+                uploads.create(
+                    connection,
+                    tenant_id=who.tenant_id,
+                    upload_id=upload_id,
+                    filename=filename,
+                    content_type=request.mimetype or "application/octet-stream",
+                    size=size,
+                    sha256=digest,
+                )
+                if key:
+                    idempotency.remember(
+                        connection,
+                        tenant_id=who.tenant_id,
+                        key=key,
+                        fingerprint=mark,
+                        resource_id=upload_id,
+                    )
+    except BaseException:
+        path.unlink()
+        raise
+    if known:
+        path.unlink()
+    answer = json_response(
+        {
+            "id": known or upload_id,
+            "filename": filename,
+            "bytes": size,
+            "sha256": digest,
+        },
+        201,
+    )
+    if known:
+        answer.headers["Idempotency-Replayed"] = "true"
+    return answer
+
+
+def _receive(path: Path, *, limit: int) -> tuple[int, str]:
+    """Write the body to a file that appears whole or not at all."""
+    if (request.content_length or 0) > limit:
+        raise RequestEntityTooLarge
+    partial = path.with_suffix(".part")
+    digest, size = hashlib.sha256(), 0
+    try:
+        with partial.open("wb") as file:
+            while piece := request.stream.read(_PIECE_BYTES):
+                size += len(piece)
+                if size > limit:
+                    raise RequestEntityTooLarge
+                digest.update(piece)
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+        if not size:
+            detail = "the body is empty; send the file as the body"
+            raise InvalidParams(detail, (FieldError("", detail),))
+        partial.rename(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return size, digest.hexdigest()

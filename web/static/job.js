@@ -1,0 +1,29 @@
+// Follows a job by server-sent events; the browser resumes with Last-Event-ID itself.
+const card = document.getElementById("job");
+const source = new EventSource(card.dataset.events);
+const finals = ["succeeded", "failed", "cancelled"];
+
+function show(event) {
+  const body = JSON.parse(event.data);
+  const state = document.getElementById("state");
+  state.textContent = body.state;
+  state.className = `state ${body.state}`;
+  const bar = document.getElementById("progress");
+  if (body.progress) {
+    bar.max = body.progress.total;
+    bar.value = body.progress.done;
+    document.getElementById("message").textContent =
+      `${body.progress.done} of ${body.progress.total} ${body.progress.unit}: ${body.progress.message}`;
+  }
+  const line = document.createElement("li");
+  line.textContent = `${body.at} ${body.kind}${body.reason ? ` (${body.reason})` : ""}`;
+  document.getElementById("events").append(line);
+  if (finals.includes(body.kind)) {
+    source.close();
+    window.location.reload();
+  }
+}
+
+["queued", "running", "progress", "retrying", "cancel_requested", ...finals].forEach(
+  (kind) => source.addEventListener(kind, show),
+);

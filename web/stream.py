@@ -1,0 +1,138 @@
+"""Waiting for jobs: one LISTEN thread wakes every held request of the process.
+
+A notification is only a hint to look at the tables; a lost one costs a delay of
+``_LOOK_AGAIN_S``, never an event. Held requests are capped, since each holds a thread.
+"""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import orjson
+
+from db import events
+from db.events import Event
+from db.jobs import FINAL_STATES, JOBS_CHANNEL
+from db.session import Database
+
+_log = logging.getLogger(__name__)
+
+_LOOK_AGAIN_S = 5.0
+_COMMENT_EVERY_S = 15.0
+_LONGEST_STREAM_S = 300.0
+_RECONNECT_AFTER_MS = 1_000
+
+
+class TooManyStreams(Exception):
+    """The process or the tenant holds as many requests as it may."""
+
+
+class Hub:
+    """Wakes requests that wait for a job."""
+
+    def __init__(self, database: Database, *, limit: int, tenant_limit: int) -> None:
+        self._database = database
+        self._limit = limit
+        self._tenant_limit = tenant_limit
+        self._lock = threading.Lock()
+        self._waiting: dict[str, set[threading.Event]] = {}
+        self._held: Counter[int] = Counter()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def held(self) -> int:
+        """How many requests are being held right now."""
+        return self._held.total()
+
+    @contextmanager
+    def watch(self, *, tenant_id: int, job_id: str) -> Iterator[threading.Event]:
+        """Hold a request; the event is set whenever something happened to the job.
+
+        Raises:
+            TooManyStreams: the process or the tenant holds too many requests.
+        """
+        signal = threading.Event()
+        with self._lock:
+            if (
+                self._held.total() >= self._limit
+                or self._held[tenant_id] >= self._tenant_limit
+            ):
+                raise TooManyStreams
+            self._held[tenant_id] += 1
+            self._waiting.setdefault(job_id, set()).add(signal)
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._listen, name="listen", daemon=True
+                )
+                self._thread.start()
+        try:
+            yield signal
+        finally:
+            with self._lock:
+                self._held[tenant_id] -= 1
+                self._waiting[job_id].discard(signal)
+                if not self._waiting[job_id]:
+                    del self._waiting[job_id]
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                for payload in events.listen(
+                    self._database, channels=(JOBS_CHANNEL,), patience_s=_LOOK_AGAIN_S
+                ):
+                    # None: listening began or it was quiet; something may be missed.
+                    self._wake(None if payload is None else payload.split(":")[1])
+            except Exception as error:  # noqa: BLE001 - the database will come back
+                _log.warning("listening interrupted: %s", error)
+                time.sleep(1)
+
+    def _wake(self, job_id: str | None) -> None:
+        with self._lock:
+            if job_id is None:
+                signals = [one for group in self._waiting.values() for one in group]
+            else:
+                signals = list(self._waiting.get(job_id, ()))
+        for signal in signals:
+            signal.set()
+
+
+def stream_job(
+    hub: Hub, database: Database, *, tenant_id: int, job_id: str, after: int
+) -> Iterator[bytes]:
+    """Yield a job's events as server-sent events, from the one after ``after`` on.
+
+    Ends with the job's last event, or after five minutes, when the client comes back
+    with Last-Event-ID.
+
+    Raises:
+        TooManyStreams: before anything is yielded.
+    """
+    ends_at = time.monotonic() + _LONGEST_STREAM_S
+    said_at = time.monotonic()
+    with hub.watch(tenant_id=tenant_id, job_id=job_id) as signal:
+        yield f"retry: {_RECONNECT_AFTER_MS}\n\n".encode()
+        while time.monotonic() < ends_at:
+            signal.clear()
+            with database.tenant(tenant_id) as connection:
+                new = events.after(
+                    connection, tenant_id=tenant_id, job_id=job_id, event_id=after
+                )
+            for event in new:
+                yield _encode(event)
+                said_at = time.monotonic()
+                after = event.id
+                if event.kind in FINAL_STATES:
+                    return
+            if time.monotonic() - said_at >= _COMMENT_EVERY_S:
+                yield b": still here\n\n"
+                said_at = time.monotonic()
+            signal.wait(_LOOK_AGAIN_S)
+
+
+def _encode(event: Event) -> bytes:
+    body = {"job_id": event.job_id, "at": event.at, "kind": event.kind, **event.body}
+    text = orjson.dumps(body, option=orjson.OPT_UTC_Z)
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.id, event.kind.encode(), text)
