@@ -1,0 +1,64 @@
+"""``python -m embedded run|demo``: the platform at a desk, with its main job done."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from embedded.client import CallFailed, Client
+from embedded.demo import main_job
+from embedded.platform import HomeInUse, NotReady, Platform
+from embedded.postgres import PostgresNotStarted
+from embedded.summary import summary
+
+
+def main(words: list[str]) -> int:
+    """Start the platform, run the main job, and stay up or leave; return exit code."""
+    parser = argparse.ArgumentParser(prog="python -m embedded", description=__doc__)
+    parser.add_argument("action", choices=["run", "demo"])
+    parser.add_argument("--home", default=os.environ.get("FOREBAY_HOME", "var"))
+    parser.add_argument("--port", type=int, default=8080)
+    arguments = parser.parse_args(words)
+    signal.signal(signal.SIGTERM, _interrupt)
+    began = time.monotonic()
+    platform: Platform | None = None
+    try:
+        platform = Platform(Path(arguments.home).resolve(), port=arguments.port)
+        client = platform.start()
+        ready_s = time.monotonic() - began
+        _show(platform, client, ready_s=ready_s, began=began)
+        if arguments.action == "run":
+            print("\nForebay is running. Ctrl-C ends it; the data stays.", flush=True)
+            while True:
+                platform.tend()
+                time.sleep(0.5)
+    except KeyboardInterrupt:
+        print("\nEnding ...", flush=True)
+    except (CallFailed, HomeInUse, NotReady, PostgresNotStarted) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if platform is not None:
+            platform.stop()
+    return 0
+
+
+def _show(platform: Platform, client: Client, *, ready_s: float, began: float) -> None:
+    print(
+        f"Ready in {ready_s:.1f} s. Running the main job on real data ...", flush=True
+    )
+    shown = main_job(client)
+    print(summary(shown, base=platform.base, key=client.key))
+    print(f"\nMain job done {time.monotonic() - began:.1f} s after the start.")
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,178 @@
+"""The embedded platform: one folder, one PostgreSQL, the doors' processes."""
+
+import fcntl
+import os
+import secrets
+import socket
+import time
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from db import keys, migrate, schedules
+from db.session import Database
+from embedded.client import Client
+from embedded.demo import HORIZON, TAG
+from embedded.postgres import Postgres
+from embedded.supervisor import Supervisor
+
+_READY_WITHIN_S = 60.0
+_TENANT = "demo"
+_PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH")
+
+
+class HomeInUse(RuntimeError):
+    """Another platform runs in this folder."""
+
+
+class NotReady(RuntimeError):
+    """A part of the platform did not come up in time."""
+
+
+class Platform:
+    """Everything that ``make run`` starts, in one folder."""
+
+    def __init__(self, home: Path, *, port: int) -> None:
+        """Keep all files below ``home``; serve on ``port`` or the next free one."""
+        self._home = home
+        for part in ("logs", "artifacts", "broker"):
+            (home / part).mkdir(parents=True, exist_ok=True)
+        self._lock = (home / "lock").open("w")
+        self._postgres = Postgres(home)
+        self._port = free_port(port)
+        self._flower_port = free_port(5555)
+        self._supervisor: Supervisor | None = None
+
+    @property
+    def base(self) -> str:
+        """Where the HTTP door is."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def supervisor(self) -> Supervisor:
+        """The supervisor of the started platform."""
+        if self._supervisor is None:
+            raise NotReady("the platform was not started")
+        return self._supervisor
+
+    def start(self) -> Client:
+        """Start everything and return a client with the demo tenant's key.
+
+        Raises:
+            HomeInUse: another platform runs in this folder.
+            NotReady: a part did not come up.
+        """
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise HomeInUse(f"another Forebay runs in {self._home}") from error
+        self._postgres.start()
+        migrate.upgrade(self._postgres.url)
+        client = Client(self.base, self._seed())
+        self._supervisor = Supervisor(environ=self._environ(), logs=self._home / "logs")
+        start = self._supervisor.start
+        start("web", "web")
+        start("dispatcher", "workers", "dispatcher")
+        start("worker-forecast", "workers", "worker", "--queues=forecast")
+        start("worker-rest", "workers", "worker", "--queues=ingest,analysis,system")
+        start("beat", "workers", "beat")
+        self._await_ready(client)
+        start("flower", "workers", "flower")
+        return client
+
+    def tend(self) -> None:
+        """Restart what died."""
+        if not self._postgres.alive():
+            self._postgres.start()
+        self.supervisor.tend()
+
+    def stop(self) -> None:
+        """End every process; safe to call at any time."""
+        if self._supervisor is not None:
+            self._supervisor.stop()
+        self._postgres.stop()
+        self._lock.close()
+
+    def _await_ready(self, client: Client) -> None:
+        ends_at = time.monotonic() + _READY_WITHIN_S
+        while True:
+            ready, missing = client.ready()
+            if ready:
+                return
+            if time.monotonic() > ends_at:
+                logs = self._home / "logs"
+                raise NotReady(f"not ready: {missing}; the logs are in {logs}")
+            self.tend()
+            time.sleep(0.1)
+
+    def _seed(self) -> str:
+        """Create the demo tenant, its key and its nightly schedule; return the key."""
+        path = self._home / "api-key"
+        database = Database(self._postgres.url, pool_size=0)
+        with database.system() as connection:
+            tenant_id = keys.ensure_tenant(connection, name=_TENANT)
+            secret = path.read_text().strip() if path.exists() else ""
+            if not secret or keys.identify(connection, secret=secret) is None:
+                secret = keys.issue(
+                    connection, tenant_id=tenant_id, name="make run", role="admin"
+                )
+                _write_private(path, secret)
+            tonight = datetime.now(UTC).replace(
+                hour=2, minute=0, second=0, microsecond=0
+            )
+            schedules.put(
+                connection,
+                tenant_id=tenant_id,
+                name="nightly forecast",
+                rule=("0 2 * * *", "UTC"),
+                job=("forecast.run", {"series": {"tag": TAG}, "horizon": HORIZON}),
+                next_fire_at=tonight + timedelta(days=1),
+            )
+        return secret
+
+    def _environ(self) -> dict[str, str]:
+        secret = self._home / "secret-key"
+        if not secret.exists():
+            _write_private(secret, secrets.token_hex(32))
+        passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        chosen = {
+            name: text
+            for name, text in os.environ.items()
+            if name in _TUNABLE or name.startswith("COVERAGE_")
+        }
+        return {
+            **passed,
+            **chosen,
+            "PYTHONUNBUFFERED": "1",
+            "FOREBAY_DATABASE_URL": self._postgres.url,
+            "FOREBAY_BROKER_URL": "filesystem://",
+            "FOREBAY_BROKER_FOLDER": str(self._home / "broker"),
+            "FOREBAY_ARTIFACTS": str(self._home / "artifacts"),
+            "FOREBAY_SECRET_KEY": secret.read_text(),
+            "FOREBAY_PORT": str(self._port),
+            "FOREBAY_FLOWER_PORT": str(self._flower_port),
+            "FOREBAY_FLOWER_URL": f"http://127.0.0.1:{self._flower_port}",
+        }
+
+
+_TUNABLE = {
+    "FOREBAY_LOG_LEVEL",
+    "FOREBAY_LEASE_S",
+    "FOREBAY_HEARTBEAT_S",
+}
+
+
+def free_port(wanted: int) -> int:
+    """Return the wanted loopback port, or the next one that nobody listens on."""
+    for port in range(wanted, wanted + 200):
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise NotReady(f"no free port from {wanted} on")
+
+
+def _write_private(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
