@@ -1,0 +1,1 @@
+"""Reading the outside world: connectors that plan, fetch and parse; no database."""

@@ -1,0 +1,43 @@
+"""What a connector yields: good rows as columns, bad rows one by one with a reason."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+INSTANT = pa.timestamp("us", "UTC")
+WALL = pa.timestamp("us")
+"""Wall-clock time of a place, before it is known which instant that was."""
+
+ROWS = pa.schema(
+    [
+        pa.field("series_key", pa.string(), nullable=False),
+        pa.field("ts", INSTANT, nullable=False),
+        pa.field("value", pa.float64(), nullable=False),
+        pa.field("row_no", pa.int64(), nullable=False),
+    ]
+)
+"""Good rows: the start of the interval, a finite value, the 1-based row in the file."""
+
+
+@dataclass(frozen=True, order=True)
+class Rejected:
+    """A row that is not loaded: its 1-based number, a stable code, and what to do."""
+
+    row: int
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A piece of a file, at most some ten thousand rows.
+
+    Attributes:
+        rows: the good rows, with the schema ``ROWS``.
+        rejected: the bad rows, in the order of the file.
+        missing: how many rows carry a good key and time, but no value.
+    """
+
+    rows: pa.RecordBatch
+    rejected: tuple[Rejected, ...] = ()
+    missing: int = 0

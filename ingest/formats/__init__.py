@@ -1,0 +1,1 @@
+"""File formats: each cuts a stream into raw columns and judges no cell."""

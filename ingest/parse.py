@@ -1,0 +1,154 @@
+"""From raw columns to batches: keys, times and values together, faults row by row."""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import reduce
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingest.autumn import HELD, Autumn
+from ingest.batch import ROWS, Batch, Rejected
+from ingest.columns import Fault, RawRows, any_true, false
+from ingest.layout import UploadLayout
+from ingest.numbers import Numbers, parse_values
+from ingest.times import Times, parse_times
+
+KEY = re.compile(r"[a-z0-9][a-z0-9._:-]{0,199}")
+_TEXT_LIMIT = 80  # characters of a bad cell that are quoted back
+
+
+def parse(raws: Iterable[RawRows], *, layout: UploadLayout) -> Iterator[Batch]:
+    """Parse raw rows in constant memory.
+
+    Args:
+        raws: consecutive pieces of one file; where it is cut makes no difference.
+        layout: what the owner declared.
+
+    Returns:
+        One batch for each piece, and a last one for the times that the clocks ran
+        through twice: whether such a row has a partner is known at the end only.
+
+    Raises:
+        InvalidLayout: a column holds something that is neither times nor numbers.
+        InvalidFile: more ambiguous times than can be held in memory.
+
+    Example:
+        >>> from ingest.records import raw_records
+        >>> rows = [{"ts": "2026-03-01T06:00:00Z", "value": 1.5}]
+        >>> layout = UploadLayout("ndjson", series_key="load")
+        >>> [batch.rows.num_rows for batch in parse([raw_records(rows)], layout=layout)]
+        [1]
+    """
+    autumn = Autumn(back=layout.back)
+    for raw in raws:
+        yield _parse_piece(raw, layout, autumn)
+    if autumn.holds_any:
+        yield autumn.resolve()
+
+
+def _parse_piece(raw: RawRows, layout: UploadLayout, autumn: Autumn) -> Batch:
+    keys, key_faults = _parse_keys(raw, layout)
+    times = parse_times(raw.ts, layout)
+    numbers = parse_values(raw.value, layout)
+    faults = [
+        *((raw.series, fault) for fault in key_faults),
+        *((raw.ts, fault) for fault in _time_faults(times, layout)),
+        *((raw.value, fault) for fault in numbers.faults),
+    ]
+    placed = pc.and_(keys.is_valid(), times.instants.is_valid())
+    if layout.ambiguous == "infer" and times.wall is not None:
+        held = pc.and_(times.ambiguous, placed)
+        _hold(raw, keys, times, numbers, mask=held, autumn=autumn)
+    else:
+        held = times.ambiguous
+    placed = pc.and_not(placed, held)
+    good = pc.and_(placed, numbers.values.is_valid())
+    everything = pa.RecordBatch.from_arrays(
+        [keys, times.instants, numbers.values, raw.row_no], names=ROWS.names
+    )
+    return Batch(
+        everything.filter(good).cast(ROWS),
+        tuple(sorted((*raw.rejected, *_rejections(raw, faults)))),
+        pc.sum(pc.and_(placed, numbers.missing), min_count=0).as_py(),
+    )
+
+
+def _parse_keys(raw: RawRows, layout: UploadLayout) -> tuple[pa.Array, list[Fault]]:
+    if raw.series is None:
+        return pa.repeat(pa.scalar(layout.series_key, pa.string()), len(raw.ts)), []
+    encoded = raw.series.dictionary_encode()
+    valid = [bool(KEY.fullmatch(key)) for key in encoded.dictionary.to_pylist()]
+    if all(valid) and not raw.series.null_count:
+        return raw.series, []
+    known = pa.array(valid, pa.bool_()).take(encoded.indices)
+    known = pc.fill_null(known, fill_value=False)
+    keys = pc.if_else(known, raw.series, pa.scalar(None, pa.string()))
+    return keys, [Fault(pc.invert(known), "bad_key", _explain_key)]
+
+
+def _time_faults(times: Times, layout: UploadLayout) -> list[Fault]:
+    if layout.ambiguous == "infer" or not any_true(times.ambiguous):
+        return list(times.faults)
+    return [*times.faults, Fault(times.ambiguous, "ambiguous_time", _explain_ambiguous)]
+
+
+def _hold(
+    raw: RawRows,
+    keys: pa.Array,
+    times: Times,
+    numbers: Numbers,
+    *,
+    mask: pa.BooleanArray,
+    autumn: Autumn,
+) -> None:
+    autumn.watch(keys, times.wall)
+    if not any_true(mask):
+        return
+    faulty = reduce(
+        pc.or_, (fault.mask for fault in numbers.faults), false(len(raw.ts))
+    )
+    columns = [
+        keys,
+        times.wall,
+        times.instants,
+        times.later,
+        numbers.values,
+        numbers.missing,
+        faulty,
+        raw.row_no,
+    ]
+    held = pa.RecordBatch.from_arrays(columns, names=HELD.names)
+    autumn.hold(held.filter(mask).cast(HELD))
+
+
+def _rejections(
+    raw: RawRows, faults: list[tuple[pa.Array | None, Fault]]
+) -> Iterator[Rejected]:
+    """Name each bad row once, by the first thing that is wrong with it."""
+    seen = false(len(raw.ts))
+    for column, fault in faults:
+        fresh = pc.and_not(fault.mask, seen)
+        seen = pc.or_(seen, fault.mask)
+        for index in pc.indices_nonzero(fresh).to_pylist():
+            row = raw.row_no[index].as_py()
+            line = "" if raw.offset is None else f"line {row + raw.offset}: "
+            cell = None if column is None else column[index].as_py()
+            text = "" if cell is None else str(cell)[:_TEXT_LIMIT]
+            yield Rejected(row, fault.code, line + fault.explain(text))
+
+
+def _explain_key(text: str) -> str:
+    if not text:
+        return "the series key is empty"
+    return (
+        f"series key {text!r}: a key begins with a-z or 0-9 and goes on with a-z, "
+        "0-9 and . _ : - , at most 200 characters"
+    )
+
+
+def _explain_ambiguous(text: str) -> str:
+    return (
+        f"time {text!r} came twice when the clocks went back; write the offset, or "
+        "declare ambiguous: infer"
+    )
