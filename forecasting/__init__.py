@@ -1,0 +1,1 @@
+"""Forecasts of one series: pure models, losses, backtests and intervals."""

@@ -1,0 +1,57 @@
+"""What fits of statistical models share: a bounded history and one named failure."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from forecasting.arrays import FloatArray
+from forecasting.errors import ModelUnfit
+
+# Older seasons hardly move smoothed states, but every one of them costs CPU time.
+_SEASONS_USED = 60
+_LEAST_POINTS_USED = 200
+_MOST_POINTS_USED = 10_000
+
+
+def recent(history: FloatArray, *, season: int) -> FloatArray:
+    """Cut a history to the last 60 seasons, at least 200 and at most 10,000 points.
+
+    Args:
+        history: known values, shape (n,).
+        season: steps, at least 1; at least three seasons are kept in any case.
+
+    Returns:
+        The end of the history, shape (m,), m at most n.
+
+    Example:
+        >>> recent(np.arange(2_000.0), season=24).size
+        1440
+    """
+    points = min(max(_SEASONS_USED * season, _LEAST_POINTS_USED), _MOST_POINTS_USED)
+    return history[-max(points, 3 * season) :]
+
+
+@contextmanager
+def contained_fit(name: str) -> Iterator[None]:
+    """Silence the warnings of a fit and name its numerical failures.
+
+    An optimiser that stops early warns and still returns a usable fit; whether the fit
+    is any good is decided by the backtest and the output guard, not by its warnings.
+
+    Args:
+        name: the model, for the message.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        ModelUnfit: the library gave up.
+    """
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            yield
+    except (ArithmeticError, IndexError, ValueError, np.linalg.LinAlgError) as error:
+        raise ModelUnfit(f"{name} could not be fitted: {error}") from error

@@ -1,0 +1,182 @@
+"""Frequencies: from a text to a step, its grid of times and its usual seasons."""
+
+import re
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd  # type: ignore[import-untyped]  # 2.3 ships no types
+
+from forecasting.arrays import TimeArray
+from forecasting.errors import InvalidSeries
+
+_SECOND_US = 1_000_000
+_HOUR_US = 3_600 * _SECOND_US
+_DAY_US = 24 * _HOUR_US
+_WEEK_US = 7 * _DAY_US
+# Steps a year of the calendar offsets, by the first letters of pandas' own rule code.
+_STEPS_A_YEAR = {"W": 52, "MS": 12, "ME": 12, "BMS": 12, "BME": 12, "QS": 4, "QE": 4}
+_BUSINESS_WEEK = 5
+_MONTHS = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?")
+
+
+@dataclass(frozen=True)
+class Frequency:
+    """The distance between two observations.
+
+    Attributes:
+        text: the frequency as the caller wrote it.
+        offset: the pandas offset; used for calendar steps such as months.
+        step_us: microseconds for steps of fixed length, else None.
+    """
+
+    text: str
+    offset: Any
+    step_us: int | None
+
+
+def parse_frequency(text: str) -> Frequency:
+    """Read a pandas offset alias or an ISO 8601 duration.
+
+    A bare "W" means seven days counted from the first observation, so that weeks may
+    start on any day; "W-MON" insists on Mondays.
+
+    Args:
+        text: such as "1h", "15min", "D", "W", "MS", "PT1H", "P1D", "P1M".
+
+    Returns:
+        The frequency.
+
+    Raises:
+        InvalidSeries: the text is not understood, or the step is not positive.
+
+    Example:
+        >>> parse_frequency("PT15M").step_us
+        900000000
+        >>> parse_frequency("MS").step_us is None
+        True
+    """
+    try:
+        # Old aliases such as "H" still mean what they meant: no need to warn.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            offset = _offset(text)
+    except (ValueError, TypeError) as error:
+        msg = f"frequency {text!r} is not understood: use '1h', '15min', 'D', 'W', 'MS'"
+        raise InvalidSeries(f"{msg} or a duration such as 'PT1H'") from error
+    if offset.n < 1:
+        raise InvalidSeries(
+            f"frequency {text!r} does not move forward: use a positive step"
+        )
+    step_us = None
+    if isinstance(offset, pd.offsets.Tick):
+        step_us = offset.nanos // 1_000
+        if step_us < 1:
+            raise InvalidSeries(
+                f"frequency {text!r} is below one microsecond, the finest step"
+            )
+    return Frequency(text=text, offset=offset, step_us=step_us)
+
+
+def _offset(text: str) -> Any:
+    months = _MONTHS.fullmatch(text)
+    if months and text != "P":
+        return _month_offset(int(months[1] or 0) * 12 + int(months[2] or 0))
+    if text.startswith("P"):
+        return pd.tseries.frequencies.to_offset(pd.Timedelta(text))
+    offset = pd.tseries.frequencies.to_offset(text)
+    if re.fullmatch(r"\d*W", text):
+        return pd.offsets.Day(7 * offset.n)
+    return offset
+
+
+def _month_offset(months: int) -> Any:
+    # pandas reads "P1M" as one minute, so ISO months and years are ours to translate.
+    if months % 12 == 0:
+        return pd.offsets.YearBegin(months // 12)
+    if months % 3 == 0:
+        return pd.offsets.QuarterBegin(months // 3, startingMonth=1)
+    return pd.offsets.MonthBegin(months)
+
+
+def season_lengths(frequency: Frequency) -> tuple[int, ...]:
+    """Name the usual seasons of a frequency, shortest first.
+
+    Args:
+        frequency: the step.
+
+    Returns:
+        Seasons in steps: (24, 168) for hours, (7,) for days, (12,) for months; (1,)
+        when none is usual.
+
+    Example:
+        >>> season_lengths(parse_frequency("1h")), season_lengths(parse_frequency("QS"))
+        ((24, 168), (4,))
+    """
+    if frequency.step_us is not None:
+        return _fixed_seasons(frequency.step_us)
+    if frequency.offset.rule_code == "B":
+        return (_BUSINESS_WEEK,) if frequency.offset.n == 1 else (1,)
+    rule = str(frequency.offset.rule_code).split("-", maxsplit=1)[0]
+    a_year, rest = divmod(_STEPS_A_YEAR.get(rule, 1), frequency.offset.n)
+    return (a_year,) if rest == 0 and a_year > 1 else (1,)
+
+
+def _fixed_seasons(step_us: int) -> tuple[int, ...]:
+    # Below a minute a day has too many steps to be a useful season.
+    cycles = (_DAY_US, _WEEK_US) if step_us >= 60 * _SECOND_US else (_HOUR_US,)
+    if step_us >= _WEEK_US:
+        cycles = (52 * _WEEK_US,)
+    found = tuple(
+        cycle // step_us
+        for cycle in cycles
+        if cycle % step_us == 0 and cycle // step_us > 1
+    )
+    return found or (1,)
+
+
+def grid_between(frequency: Frequency, *, first: Any, final: Any) -> TimeArray:
+    """List the times of the grid from `first` to `final`, both included.
+
+    Args:
+        frequency: the step.
+        first: datetime64[us], UTC, the anchor of fixed steps.
+        final: datetime64[us], UTC.
+
+    Returns:
+        Times, shape (m,), datetime64[us]; calendar grids leave out a `first` that is
+        not on the calendar.
+    """
+    if frequency.step_us is not None:
+        step = np.timedelta64(frequency.step_us, "us")
+        return np.arange(first, final + np.timedelta64(1, "us"), step)
+    listed = pd.date_range(
+        pd.Timestamp(first), pd.Timestamp(final), freq=frequency.offset
+    )
+    return np.asarray(listed.to_numpy(), dtype="datetime64[us]")
+
+
+def times_after(frequency: Frequency, *, cutoff: Any, horizon: int) -> TimeArray:
+    """List the `horizon` grid times that follow the cutoff.
+
+    Args:
+        frequency: the step.
+        cutoff: datetime64[us], UTC, on the grid.
+        horizon: steps, at least 1.
+
+    Returns:
+        Times, shape (horizon,), datetime64[us], all after the cutoff.
+
+    Example:
+        >>> month = parse_frequency("MS")
+        >>> times_after(month, cutoff=np.datetime64("2024-01-01", "us"), horizon=1)
+        array(['2024-02-01T00:00:00.000000'], dtype='datetime64[us]')
+    """
+    if frequency.step_us is not None:
+        steps = np.arange(1, horizon + 1) * np.timedelta64(frequency.step_us, "us")
+        return np.asarray(cutoff + steps, dtype="datetime64[us]")
+    listed = pd.date_range(
+        pd.Timestamp(cutoff), periods=horizon + 1, freq=frequency.offset
+    )
+    return np.asarray(listed.to_numpy()[1:], dtype="datetime64[us]")
