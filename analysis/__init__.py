@@ -1,0 +1,1 @@
+"""What is unusual in a series: detectors, scores and change points on arrays."""

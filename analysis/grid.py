@@ -1,0 +1,137 @@
+"""Putting a series on its regular grid, and refusing what cannot be put there."""
+
+import re
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd  # type: ignore[import-untyped]  # ships no type information
+from numpy.typing import NDArray
+
+from analysis.records import InvalidOptions, InvalidSeries
+
+Floats = NDArray[np.float64]
+Times = NDArray[np.datetime64]
+
+# 50 years of minutes would be 26 million; a stray early time must not fill memory.
+_MOST_STEPS = 5_000_000
+_MONTHS = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A series with every step present.
+
+    Attributes:
+        times: (n,) UTC, microseconds.
+        values: (n,) NaN where missing.
+        after: The step after the last.
+    """
+
+    times: Times
+    values: Floats
+    after: np.datetime64
+
+
+def put_on_grid(values: Floats, *, times: Times, frequency: str) -> Grid:
+    """Fill the steps that are not there with NaN.
+
+    Args:
+        values: (n,) any unit; NaN is missing, infinite is refused.
+        times: (n,) UTC, rising strictly, each on the grid of the first one.
+        frequency: Pandas offset or ISO 8601 duration.
+
+    Returns:
+        The grid from the first time to the last; the arrays are copies.
+
+    Raises:
+        InvalidSeries: The series is empty, all missing, infinite, unsorted, has a
+            time twice or off the grid, or would fill an absurd number of steps.
+
+    Example:
+        >>> days = np.array(["2024-01-01", "2024-01-03"], dtype="datetime64[D]")
+        >>> put_on_grid(np.array([1.0, 2.0]), times=days, frequency="D").values
+        array([ 1., nan,  2.])
+    """
+    values, times = _checked(values, times)
+    offset = _offset(frequency)
+    steps = _steps(times, offset=offset, frequency=frequency)
+    places = np.searchsorted(steps, times)
+    found = steps[np.minimum(places, len(steps) - 1)] == times
+    if not found.all():
+        stray = times[int(np.argmin(found))]
+        msg = (
+            f"{stray} is not a step of {frequency!r} counted from {times[0]}; give "
+            "the frequency the times really have, or resample the series first"
+        )
+        raise InvalidSeries(msg)
+    filled = np.full(len(steps), np.nan)
+    filled[places] = values
+    after = np.datetime64((pd.Timestamp(steps[-1]) + offset).to_datetime64(), "us")
+    return Grid(times=steps, values=filled, after=after)
+
+
+def _checked(values: Floats, times: Times) -> tuple[Floats, Times]:
+    values = np.asarray(values, dtype=np.float64)
+    times = np.asarray(times).astype("datetime64[us]")
+    problem = None
+    if values.ndim != 1 or values.shape != times.shape:
+        problem = f"{values.shape} values and {times.shape} times; give one time each"
+    elif not len(values):
+        problem = "the series is empty; give at least one observation"
+    elif np.isinf(values).any():
+        problem = f"the value at {times[np.argmax(np.isinf(values))]} is infinite"
+        problem += "; send it as missing"
+    elif np.isnan(values).all():
+        problem = "every value is missing; give at least one observation"
+    elif np.isnat(times).any():
+        problem = "a time is missing; drop that observation"
+    elif (np.diff(times) <= np.timedelta64(0)).any():
+        where = int(np.argmax(np.diff(times) <= np.timedelta64(0)))
+        problem = f"{times[where + 1]} follows {times[where]}; sort the times and"
+        problem += " keep one observation for each"
+    if problem:
+        raise InvalidSeries(problem)
+    return values, times
+
+
+def _offset(frequency: str) -> pd.DateOffset | pd.Timedelta:
+    months = _MONTHS.fullmatch(frequency)
+    try:
+        if months and frequency != "P":
+            years, rest = (int(part or 0) for part in months.groups())
+            offset = pd.DateOffset(months=12 * years + rest)
+        elif frequency.startswith("P"):
+            offset = pd.tseries.frequencies.to_offset(pd.Timedelta(frequency))
+        else:
+            offset = _alias(frequency)
+        forward = pd.Timestamp(0) + offset > pd.Timestamp(0)
+    except ValueError as error:
+        msg = f"frequency is {frequency!r}; give a step such as '1h', 'D' or 'PT15M'"
+        raise InvalidOptions(msg) from error
+    if not forward:
+        msg = f"frequency is {frequency!r}; a step must lead forward"
+        raise InvalidOptions(msg)
+    return offset
+
+
+def _alias(frequency: str) -> pd.DateOffset:
+    with warnings.catch_warnings():
+        # Old spellings ("H", "T") are still sent by clients and mean what they did.
+        warnings.simplefilter("ignore", FutureWarning)
+        return pd.tseries.frequencies.to_offset(frequency)
+
+
+def _steps(times: Times, *, offset: pd.DateOffset, frequency: str) -> Times:
+    shortest = pd.Timestamp(times[0]) + offset - pd.Timestamp(times[0])
+    span = pd.Timestamp(times[-1]) - pd.Timestamp(times[0])
+    if span / shortest > _MOST_STEPS:
+        msg = (
+            f"{times[0]} to {times[-1]} is more than {_MOST_STEPS:,} steps of "
+            f"{frequency!r}; check the first and the last time, or the frequency"
+        )
+        raise InvalidSeries(msg)
+    steps = pd.date_range(times[0], times[-1], freq=offset)
+    if not len(steps):
+        steps = pd.DatetimeIndex([times[0]])
+    return np.asarray(steps.to_numpy().astype("datetime64[us]"))

@@ -1,0 +1,114 @@
+"""Explanations in words: the reading, what was expected, the bound, the time."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# Below this share of the spread of the series, "per cent of the expected" misleads.
+_NEAR_ZERO = 0.05
+_KINDS = {
+    "level_shift": "the level moved and stayed",
+    "pattern_break": "the usual pattern was left",
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One value with what was expected of it; `spread` is the range of the series."""
+
+    time: np.datetime64
+    value: float
+    expected: float
+    bound: float
+    spread: float
+
+
+def show_time(time: np.datetime64) -> str:
+    """Write a UTC time as short as it can be without loss.
+
+    Example:
+        >>> show_time(np.datetime64("2018-07-04T17:00:00", "us"))
+        '2018-07-04 17:00 UTC'
+    """
+    text = str(time.astype("datetime64[us]")).replace("T", " ")
+    date, clock = text.split(" ")
+    clock = clock.removesuffix(".000000").removesuffix(":00")
+    return f"{date} {clock} UTC"
+
+
+def show_number(number: float, *, spread: float) -> str:
+    """Write a number as finely as the range of the series deserves.
+
+    Example:
+        >>> show_number(15210.4, spread=9000.0), show_number(0.12347, spread=0.5)
+        ('15,210', '0.1235')
+    """
+    size = max(abs(spread), abs(number) / 1e6)
+    decimals = int(np.clip(3 - np.floor(np.log10(size)), 0, 12)) if size > 0 else 0
+    return f"{number:,.{decimals}f}"
+
+
+def explain_reading(reading: Reading) -> str:
+    """Say how far a value is from the expected one, and which bound it crossed.
+
+    Example:
+        >>> time = np.datetime64("2018-07-04T17:00")
+        >>> explain_reading(Reading(time, 15210, 18540, 16900, 9000))
+        'Value 15,210 at 2018-07-04 17:00 UTC is 18 % below the expected 18,540 (lower bound 16,900)'
+    """  # noqa: E501 - one sentence
+    value, expected, bound, difference = (
+        show_number(number, spread=reading.spread)
+        for number in (
+            reading.value,
+            reading.expected,
+            reading.bound,
+            abs(reading.value - reading.expected),
+        )
+    )
+    above = reading.value > reading.expected
+    same_sign = reading.value * reading.expected > 0
+    if same_sign and abs(reading.expected) > _NEAR_ZERO * reading.spread:
+        percent = 100 * abs(reading.value / reading.expected - 1)
+        difference = f"{percent:.0f} %" if percent >= 10 else f"{percent:.2g} %"  # noqa: PLR2004 - two digits either way
+    return (
+        f"Value {value} at {show_time(reading.time)} is {difference} "
+        f"{'above' if above else 'below'} the expected {expected} "
+        f"({'upper' if above else 'lower'} bound {bound})"
+    )
+
+
+def explain_kind(
+    kind: str, *, start: np.datetime64, last: np.datetime64, outside: int, count: int
+) -> str:
+    """Say how long it lasted and what it looks like; nothing for a single point.
+
+    Example:
+        >>> day = np.datetime64("2024-01-01")
+        >>> explain_kind("level_shift", start=day, last=day + 8, outside=7, count=9)
+        '; the level moved and stayed, 7 of 9 points from 2024-01-01 00:00 UTC to 2024-01-09 00:00 UTC are outside the bounds'
+    """  # noqa: E501 - one sentence
+    if count == 1:
+        return ""
+    what = f"{_KINDS[kind]}, " if kind in _KINDS else ""
+    return (
+        f"; {what}{outside} of {count} points from {show_time(start)} to "
+        f"{show_time(last)} are outside the bounds"
+    )
+
+
+def explain_gap(start: np.datetime64, last: np.datetime64, *, count: int) -> str:
+    """Say which points are missing."""
+    if count == 1:
+        return f"No value at {show_time(start)}"
+    return f"No value at {count} points from {show_time(start)} to {show_time(last)}"
+
+
+def explain_flatline(
+    start: np.datetime64, last: np.datetime64, *, count: int, value: float
+) -> str:
+    """Say which value repeated, and for how long."""
+    number = show_number(value, spread=abs(value))
+    return (
+        f"Value {number} repeated exactly {count} times from {show_time(start)} to "
+        f"{show_time(last)}, far longer than usual for this series"
+    )
