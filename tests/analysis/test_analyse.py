@@ -1,0 +1,280 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.analyse import (
+    AnalysisOptions,
+    InvalidOptions,
+    InvalidSeries,
+    analyse,
+)
+from tests.analysis.synthetic import HOUR, START, clean, hours, match, plant
+
+COUNT = 24 * 70
+
+
+def judge(values, **options):
+    times = hours(len(values))
+    return analyse(values, times=times, options=AnalysisOptions("1h", **options))
+
+
+def test_planted_anomalies_are_found_and_little_else():
+    found = named = false = total = 0
+    for seed in range(10):
+        values, planted = plant(clean(24 * 120, seed=seed), seed=seed)
+        real, right, wrong = match(judge(values), planted)
+        found, named, false = found + real, named + right, false + wrong
+        total += len(planted)
+    assert found / total >= 0.9
+    assert named / total >= 0.9
+    assert found / (found + false) >= 0.8
+
+
+@pytest.mark.parametrize(
+    ("sensitivity", "budget"), [(50, 1e-3), (75, 1e-2), (90, 4e-2)]
+)
+def test_a_clean_series_spends_its_false_alarm_budget(sensitivity, budget):
+    shares = [
+        judge(clean(24 * 120, seed=seed), sensitivity=sensitivity).is_anomaly.mean()
+        for seed in range(6)
+    ]
+    assert budget / 2 <= np.mean(shares) <= budget * 1.5
+    assert max(shares) <= 2 * budget
+
+
+def test_the_newest_point_alone_keeps_the_budget_too():
+    flagged = [
+        judge(clean(1500, seed=seed)[:count], sensitivity=80, mode="latest").is_anomaly
+        for seed in range(4)
+        for count in range(900, 1500, 12)
+    ]
+    budget = 10 ** (80 / 25 - 5)
+    assert budget / 2 <= np.mean(flagged) <= budget * 2
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    seed=st.integers(0, 10_000),
+    sensitivity=st.integers(0, 100),
+    detector=st.sampled_from(["seasonal", "zscore"]),
+)
+def test_a_point_is_flagged_exactly_where_it_leaves_its_bounds(
+    seed, sensitivity, detector
+):
+    values, _ = plant(clean(COUNT, seed=seed), seed=seed)
+    values[100:103] = np.nan
+    result = judge(values, sensitivity=sensitivity, detector=detector)
+    outside = (values < result.lower) | (values > result.upper)
+    np.testing.assert_array_equal(result.is_anomaly, outside)
+    assert (result.lower <= result.expected).all()
+    assert (result.expected <= result.upper).all()
+    # The same verdict from the score: p <= budget is -log10 p >= 5 - s / 25.
+    least = 5 - sensitivity / 25
+    by_score = result.score >= least / (least + 3)
+    # A rank may tie with the threshold to the last bit.
+    near = np.abs(result.score - least / (least + 3)) < 1e-6
+    np.testing.assert_array_equal(by_score[~near], outside[~near])
+    assert ((result.score >= 0) & (result.score < 1)).all()
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    seed=st.integers(0, 10_000),
+    pair=st.tuples(st.integers(0, 100), st.integers(0, 100)),
+)
+def test_more_sensitivity_never_flags_less(seed, pair):
+    values, _ = plant(clean(COUNT, seed=seed), seed=seed)
+    low, high = (judge(values, sensitivity=which) for which in sorted(pair))
+    assert (low.is_anomaly <= high.is_anomaly).all()
+    assert (low.lower <= high.lower + 1e-12).all()
+    np.testing.assert_array_equal(low.score, high.score)
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    seed=st.integers(0, 10_000),
+    shift=st.floats(-1e4, 1e4),
+    scale=st.floats(1e-3, 1e3),
+    detector=st.sampled_from(["seasonal", "zscore"]),
+)
+def test_shift_and_scale_of_the_values_change_nothing_else(
+    seed, shift, scale, detector
+):
+    values, _ = plant(clean(COUNT, seed=seed), seed=seed)
+    plain = judge(values, detector=detector)
+    moved = judge(shift + scale * values, detector=detector)
+    for name in ("expected", "lower", "upper"):
+        np.testing.assert_allclose(
+            getattr(moved, name),
+            shift + scale * getattr(plain, name),
+            atol=1e-6 * scale + 1e-9 * abs(shift),
+            rtol=1e-9,
+        )
+    np.testing.assert_allclose(moved.score, plain.score, atol=1e-4)
+    assert moved.season == plain.season
+    assert [(e.start, e.kind) for e in moved.anomalies if e.kind != "flatline"] == [
+        (e.start, e.kind) for e in plain.anomalies if e.kind != "flatline"
+    ]
+
+
+def test_mirrored_values_turn_spikes_into_dips():
+    values = clean(COUNT, seed=1)
+    values[900] += 15
+    up, down = judge(values), judge(-values)
+    assert [event.kind for event in up.anomalies if event.start == hours(901)[-1]] == [
+        "spike"
+    ]
+    assert [
+        event.kind for event in down.anomalies if event.start == hours(901)[-1]
+    ] == ["dip"]
+
+
+@pytest.mark.parametrize("detector", ["seasonal", "zscore"])
+def test_latest_judges_the_newest_point_from_the_past_alone(detector):
+    values = clean(COUNT, seed=2)
+    calm = judge(values, mode="latest", detector=detector)
+    values[-1] += 40
+    wild = judge(values, mode="latest", detector=detector)
+    assert len(wild.values) == len(wild.expected) == len(wild.score) == 1
+    assert wild.times[0] == hours(COUNT)[-1]
+    for name in ("expected", "lower", "upper"):
+        assert getattr(wild, name) == getattr(calm, name)
+    assert wild.is_anomaly[0]
+    assert [event.kind for event in wild.anomalies] == ["spike"]
+
+
+def test_latest_reports_a_stuck_sensor_and_a_missing_newest_value():
+    values = clean(COUNT, seed=3)
+    values[-20:] = values[-20]
+    assert "flatline" in {
+        event.kind for event in judge(values, mode="latest").anomalies
+    }
+    values[-20:] = np.nan
+    result = judge(values, mode="latest")
+    assert [event.kind for event in result.anomalies] == ["gap"]
+    assert np.isfinite(result.expected).all()
+    assert result.score[0] == 0
+    assert not result.is_anomaly[0]
+
+
+def test_the_focus_bounds_what_is_reported_and_hides_what_comes_later():
+    values = clean(COUNT, seed=4)
+    values[[300, 1000, 1400]] += 20
+    focus = (hours(1000)[-1] + HOUR - HOUR, hours(1201)[-1])
+    result = judge(values, focus=focus)
+    assert result.times[0] == focus[0]
+    assert result.times[-1] == focus[1] - HOUR
+    assert {event.start for event in result.anomalies} == {hours(1001)[-1]}
+    later = values.copy()
+    later[1300:] *= 3
+    np.testing.assert_array_equal(judge(later, focus=focus).score, result.score)
+
+
+def test_an_event_that_began_before_the_focus_starts_with_it():
+    values = clean(COUNT, seed=5)
+    values[1000:1010] += 20
+    result = judge(values, focus=(hours(1005)[-1], None))
+    assert result.anomalies[0].start == hours(1005)[-1]
+    assert "2024-02-11 16:00" in result.anomalies[0].explanation
+
+
+def test_a_focus_without_points_says_so():
+    result = judge(clean(COUNT, seed=6), focus=(START + 2 * COUNT * HOUR, None))
+    assert len(result.times) == 0
+    assert any("no point" in warning for warning in result.warnings)
+    with pytest.raises(InvalidSeries, match="no observation before"):
+        judge(clean(COUNT, seed=6), focus=(None, START))
+
+
+def test_a_gap_is_an_anomaly_whether_absent_or_nan():
+    values, times = clean(COUNT, seed=7), hours(COUNT)
+    holed = values.copy()
+    holed[800:830] = np.nan
+    kept = np.isfinite(holed)
+    options = AnalysisOptions("PT1H")
+    absent = analyse(values[kept], times=times[kept], options=options)
+    given_nan = analyse(holed, times=times, options=options)
+    assert absent.anomalies == given_nan.anomalies
+    gap = next(event for event in absent.anomalies if event.kind == "gap")
+    assert (gap.start, gap.end) == (times[800], times[830])
+    assert "30 points" in gap.explanation
+    assert np.isnan(absent.values[800:830]).all()
+    assert (absent.score[800:830] == 0).all()
+    assert not absent.is_anomaly[800:830].any()
+    assert np.isfinite(absent.expected).all()
+
+
+@pytest.mark.parametrize("detector", ["seasonal", "zscore"])
+@pytest.mark.parametrize("level", [0.0, 7.0, 1e9])
+def test_a_constant_series_has_no_anomaly_but_a_warning(detector, level):
+    result = judge(np.full(200, level), detector=detector, mode="changepoints")
+    assert result.anomalies == ()
+    assert result.change_points == ()
+    assert not result.is_anomaly.any()
+    assert any("constant" in warning for warning in result.warnings)
+
+
+@pytest.mark.parametrize("detector", ["seasonal", "zscore"])
+@pytest.mark.parametrize("count", [30, 60, 200])
+def test_constant_then_one_jump_is_found(detector, count):
+    for after in (1, count // 2):
+        values = np.full(count, 7.0)
+        values[count // 2 : count // 2 + after] = 9.0
+        result = judge(values, detector=detector)
+        first = result.anomalies[0]
+        assert first.start == result.times[count // 2]
+
+
+@pytest.mark.parametrize("mode", ["batch", "latest", "changepoints"])
+@pytest.mark.parametrize("count", [1, 2, 3, 11, 12, 13, 25])
+def test_very_short_series_are_answered_with_a_warning(mode, count):
+    values = np.random.default_rng(count).standard_normal(count)
+    result = judge(values, mode=mode)
+    assert len(result.times) == (1 if mode == "latest" else count)
+    assert result.warnings
+    if count < 12:
+        assert "too short" in result.warnings[0]
+        assert not result.is_anomaly.any()
+        assert np.isnan(result.expected).all()
+
+
+def test_noise_free_series_with_season_and_trend_are_clean():
+    steps = np.arange(1200)
+    result = judge(5 + np.sin(steps * np.pi / 12) + 0.01 * steps)
+    assert result.season == 24
+    assert result.anomalies == ()
+
+
+def test_a_season_may_be_given_and_a_too_long_one_is_refused_aloud():
+    assert judge(clean(COUNT, seed=8), season=168).season == 168
+    short = judge(clean(200, seed=8), season=168)
+    assert short.season == 1
+    assert any("168" in warning for warning in short.warnings)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"mode": "all"}, "mode"),
+        ({"sensitivity": 101}, "sensitivity"),
+        ({"sensitivity": -1}, "sensitivity"),
+        ({"season": 1}, "season"),
+        ({"detector": "oracle"}, "detector"),
+        ({"focus": (hours(2)[1], hours(1)[0])}, "focus"),
+    ],
+)
+def test_options_out_of_range_are_refused_in_words(options, words):
+    with pytest.raises(InvalidOptions, match=words):
+        judge(clean(100, seed=0), **options)
+
+
+def test_importing_the_room_does_not_load_statsmodels():
+    code = "import sys, analysis.analyse; print('statsmodels' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"

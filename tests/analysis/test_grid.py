@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from analysis.grid import put_on_grid
+from analysis.records import InvalidOptions, InvalidSeries
+from tests.analysis.synthetic import hours
+
+
+@pytest.mark.parametrize(
+    ("times", "frequency", "after"),
+    [
+        (["2024-01-01T00", "2024-01-01T01", "2024-01-01T03"], "PT1H", "2024-01-01T04"),
+        (["2024-01-01T00", "2024-01-01T01", "2024-01-01T03"], "H", "2024-01-01T04"),
+        (["2024-01-01", "2024-02-01", "2024-04-01"], "P1M", "2024-05-01"),
+        (["2024-01-01", "2024-02-01", "2024-04-01"], "MS", "2024-05-01"),
+        (["2020-01-01", "2021-01-01", "2023-01-01"], "P1Y", "2024-01-01"),
+        (["2024-01-04", "2024-01-05", "2024-01-09"], "B", "2024-01-10"),
+    ],
+)
+def test_an_absent_step_becomes_a_missing_value(times, frequency, after):
+    times = np.array(times, dtype="datetime64[s]")
+    grid = put_on_grid(np.array([1.0, 2.0, 4.0]), times=times, frequency=frequency)
+    np.testing.assert_array_equal(grid.values, [1, 2, np.nan, 4])
+    assert set(times) < set(grid.times)
+    assert grid.after == np.datetime64(after)
+
+
+@pytest.mark.parametrize(
+    ("values", "times", "words"),
+    [
+        ([], hours(0), "is empty"),
+        ([np.nan, np.nan], hours(2), "every value is missing"),
+        ([1.0, np.inf], hours(2), "infinite"),
+        ([1.0, 2.0], hours(2)[::-1], "sort the times"),
+        ([1.0, 2.0], hours(1).repeat(2), "sort the times"),
+        ([1.0, 2.0], hours(3), "give one time each"),
+        ([1.0], np.array(["NaT"], dtype="datetime64[us]"), "a time is missing"),
+        ([1.0, 2.0], hours(2) + np.arange(2), "not a step of '1h'"),
+        ([1.0, 2.0], np.array(["1000-01-01", "2024-01-01"], "M8[us]"), "more than"),
+    ],
+)
+def test_what_cannot_be_put_on_a_grid_is_refused_in_words(values, times, words):
+    with pytest.raises(InvalidSeries, match=words):
+        put_on_grid(np.array(values), times=times, frequency="1h")
+
+
+@pytest.mark.parametrize("frequency", ["", "soon", "P", "-1h", "PT0S", "Pxyz"])
+def test_a_frequency_that_is_none_is_refused(frequency):
+    with pytest.raises(InvalidOptions, match="frequency"):
+        put_on_grid(np.ones(2), times=hours(2), frequency=frequency)
+
+
+def test_one_observation_is_a_grid_of_one_step():
+    grid = put_on_grid(np.array([5.0]), times=hours(1), frequency="1h")
+    assert grid.times.tolist() == hours(1).tolist()
+    assert grid.after == hours(2)[1]

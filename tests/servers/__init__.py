@@ -1,0 +1,1 @@
+"""Private servers for the tests: PostgreSQL, RabbitMQ, Redis and Chromium."""
