@@ -3,6 +3,7 @@
 import fcntl
 import os
 import secrets
+import shutil
 import socket
 import time
 from contextlib import suppress
@@ -17,6 +18,7 @@ from embedded.postgres import Postgres
 from embedded.supervisor import Supervisor
 
 _READY_WITHIN_S = 60.0
+_SWEEP_EVERY_S = 60.0
 _TENANT = "demo"
 _PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH")
 
@@ -42,6 +44,7 @@ class Platform:
         self._port = free_port(port)
         self._flower_port = free_port(5555)
         self._supervisor: Supervisor | None = None
+        self._swept_at = 0.0
 
     @property
     def base(self) -> str:
@@ -66,6 +69,8 @@ class Platform:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise HomeInUse(f"another Forebay runs in {self._home}") from error
+        # Who listens is written anew by each process; jobs wait in the database.
+        shutil.rmtree(self._home / "broker" / "control", ignore_errors=True)
         self._postgres.start()
         migrate.upgrade(self._postgres.url)
         client = Client(self.base, self._seed())
@@ -81,10 +86,13 @@ class Platform:
         return client
 
     def tend(self) -> None:
-        """Restart what died."""
+        """Restart what died; throw away events that no Flower reads any more."""
         if not self._postgres.alive():
             self._postgres.start()
         self.supervisor.tend()
+        if time.monotonic() - self._swept_at > _SWEEP_EVERY_S:
+            self._swept_at = time.monotonic()
+            _sweep_events(self._home / "broker" / "messages")
 
     def stop(self) -> None:
         """End every process; safe to call at any time."""
@@ -160,6 +168,14 @@ _TUNABLE = {
     "FOREBAY_LEASE_S",
     "FOREBAY_HEARTBEAT_S",
 }
+
+
+def _sweep_events(messages: Path) -> None:
+    """Delete old worker events, as a broker lets them expire; jobs' messages stay."""
+    for path in messages.glob("*.celeryev.*"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _SWEEP_EVERY_S:
+                path.unlink()
 
 
 def free_port(wanted: int) -> int:

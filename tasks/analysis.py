@@ -105,7 +105,12 @@ def analysis_run(params: AnalysisParams, context: JobContext) -> Outcome:
 def _analyse(params: AnalysisParams, item: Input) -> "Analysis":
     import numpy as np
 
-    from analysis.analyse import AnalysisOptions, InvalidSeries, analyse
+    from analysis.analyse import (
+        AnalysisOptions,
+        InvalidOptions,
+        InvalidSeries,
+        analyse,
+    )
 
     observed = int(np.isfinite(item.values).sum())
     if observed < _FEWEST_OBSERVATIONS:
@@ -121,7 +126,7 @@ def _analyse(params: AnalysisParams, item: Input) -> "Analysis":
     )
     try:
         return analyse(item.values, times=item.times, options=options)
-    except InvalidSeries as error:
+    except (InvalidSeries, InvalidOptions) as error:
         raise InvalidData(str(error)) from error
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 MOST_POINTS = 4_000
 
 _INK, _BAND, _LINE, _ALARM = "#16323f", "#7fb7c9", "#0b7285", "#c92a2a"
@@ -45,7 +45,7 @@ def forecast_chart(
     layers = [
         _layer(history, {"type": "line", "color": _INK}, "value", "observed"),
         _band(steps, "low", "high", band),
-        _layer(steps, {"type": "line", "color": _LINE}, "mean", "forecast"),
+        _layer(_join(history, steps), {"type": "line", "color": _LINE}, "mean", "mean"),
     ]
     subtitle = _skill(item)
     return _chart(f"Forecast of {item['unique_id']}", subtitle, layers, unit)
@@ -68,6 +68,14 @@ def analysis_chart(item: Mapping[str, Any], *, unit: str | None) -> dict[str, An
     ]
     found = f"{count} anomalies" if count != 1 else "1 anomaly"
     return _chart(f"Anomalies of {item['unique_id']}", found, layers, unit)
+
+
+def _join(
+    history: list[dict[str, Any]], steps: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Begin the forecast's line at the last observation, so that both lines meet."""
+    seen = [row for row in history if row["value"] is not None]
+    return [{"ts": row["ts"], "mean": row["value"]} for row in seen[-1:]] + steps
 
 
 def _skill(item: Mapping[str, Any]) -> str:
@@ -123,6 +131,7 @@ def _band(rows: list[dict[str, Any]], low: str, high: str, name: str) -> dict[st
 def _chart(
     title: str, subtitle: str, layers: list[dict[str, Any]], unit: str | None
 ) -> dict[str, Any]:
+    layers = [layer for layer in layers if layer["data"]["values"]]
     for layer in layers:
         layer["encoding"]["y"]["title"] = unit or "value"
         layer["encoding"]["y"].setdefault("scale", {"zero": False})

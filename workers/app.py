@@ -84,12 +84,13 @@ def _embedded(settings: Settings) -> dict[str, Any]:
     for part in ("messages", "control"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     return {
+        "broker_transport": "workers.folder_transport:Transport",
         "broker_transport_options": {
             "data_folder_in": str(folder / "messages"),
             "data_folder_out": str(folder / "messages"),
             "control_folder": str(folder / "control"),
             "polling_interval": POLLING_INTERVAL_S,
-        }
+        },
     }
 
 
