@@ -17,6 +17,7 @@ SERIES = {
 TAG = "pjm"
 ZONE = "America/New_York"
 HORIZON = 24
+WINDOWS = 7  # a whole week: each day of it is forecast once, unseen
 _LAYOUT = {
     "series_column": "series",
     "ts_column": "local_time",
@@ -72,7 +73,12 @@ def main_job(client: Client) -> Shown:
     )
     forecast = client.run(
         "forecast.run",
-        {"series": {"tag": TAG}, "horizon": HORIZON, "frequency": "1h"},
+        {
+            "series": {"tag": TAG},
+            "horizon": HORIZON,
+            "frequency": "1h",
+            "backtest": {"windows": WINDOWS},
+        },
         once=f"demo-forecast-{mark}",
     )
     start, end = latest_month(client.call("GET", f"/v1/series/{next(iter(SERIES))}"))

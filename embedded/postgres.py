@@ -42,6 +42,7 @@ class Postgres:
             self._socket = Path(tempfile.mkdtemp(prefix="forebay-"))
             self._hand_over(self._socket)
         self._bin = _programs()
+        self._user = _as_user(self._bin / "postgres", folder, self._socket.parent)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -60,7 +61,7 @@ class Postgres:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *_as_user(self._bin),
+                    *self._user,
                     str(self._bin / "postgres"),
                     "-D",
                     str(self._data),
@@ -120,7 +121,7 @@ class Postgres:
             time.sleep(0.05)
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [*_as_user(self._bin), str(self._bin / program), *arguments]
+        command = [*self._user, str(self._bin / program), *arguments]
         done = subprocess.run(command, capture_output=True, check=False)
         if done.returncode:
             said = done.stderr.decode(errors="replace")
@@ -147,14 +148,16 @@ def _programs() -> Path:
     return Path(spec.origin).parent / f"pginstall{_VERSION}" / "bin"
 
 
-def _as_user(reach: Path) -> list[str]:
+def _as_user(*reach: Path) -> list[str]:
     """Return the words that make root's command run as nobody; none for a user."""
     if os.geteuid() != 0:
         return []
     group = pwd.getpwnam("nobody").pw_gid
     plain = ["setpriv", "--reuid=nobody", f"--regid={group}", "--clear-groups"]
-    probe = [*plain, "test", "-x", str(reach / "postgres")]
-    if subprocess.run(probe, check=False).returncode == 0:
+    if all(
+        subprocess.run([*plain, "test", "-x", str(path)], check=False).returncode == 0
+        for path in reach
+    ):
         return [*plain, "--"]
     # access(2) heeds capabilities of a plain user only with this secure bit.
     capable = ["--securebits=+no_setuid_fixup", "--inh-caps=+dac_override"]

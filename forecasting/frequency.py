@@ -147,14 +147,16 @@ def grid_between(frequency: Frequency, *, first: Any, final: Any) -> TimeArray:
     Returns:
         Times, shape (m,), datetime64[us]; calendar grids leave out a `first` that is
         not on the calendar.
+
+    Raises:
+        InvalidSeries: calendar steps beyond the years 1678 to 2262.
     """
     if frequency.step_us is not None:
         step = np.timedelta64(frequency.step_us, "us")
         return np.arange(first, final + np.timedelta64(1, "us"), step)
-    listed = pd.date_range(
-        pd.Timestamp(first), pd.Timestamp(final), freq=frequency.offset
+    return _calendar_times(
+        frequency, start=pd.Timestamp(first), end=pd.Timestamp(final)
     )
-    return np.asarray(listed.to_numpy(), dtype="datetime64[us]")
 
 
 def times_after(frequency: Frequency, *, cutoff: Any, horizon: int) -> TimeArray:
@@ -168,6 +170,9 @@ def times_after(frequency: Frequency, *, cutoff: Any, horizon: int) -> TimeArray
     Returns:
         Times, shape (horizon,), datetime64[us], all after the cutoff.
 
+    Raises:
+        InvalidSeries: calendar steps beyond the years 1678 to 2262.
+
     Example:
         >>> month = parse_frequency("MS")
         >>> times_after(month, cutoff=np.datetime64("2024-01-01", "us"), horizon=1)
@@ -176,7 +181,17 @@ def times_after(frequency: Frequency, *, cutoff: Any, horizon: int) -> TimeArray
     if frequency.step_us is not None:
         steps = np.arange(1, horizon + 1) * np.timedelta64(frequency.step_us, "us")
         return np.asarray(cutoff + steps, dtype="datetime64[us]")
-    listed = pd.date_range(
-        pd.Timestamp(cutoff), periods=horizon + 1, freq=frequency.offset
-    )
-    return np.asarray(listed.to_numpy()[1:], dtype="datetime64[us]")
+    return _calendar_times(frequency, start=pd.Timestamp(cutoff), periods=horizon + 1)[
+        1:
+    ]
+
+
+def _calendar_times(frequency: Frequency, **span: Any) -> TimeArray:
+    try:
+        listed = pd.date_range(freq=frequency.offset, **span)
+    except (OverflowError, pd.errors.OutOfBoundsDatetime) as error:
+        raise InvalidSeries(
+            f"{frequency.text!r} steps leave the calendar, which ends in 2262: "
+            "check the times or ask for a shorter horizon"
+        ) from error
+    return np.asarray(listed.to_numpy(), dtype="datetime64[us]")

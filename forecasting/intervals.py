@@ -31,7 +31,7 @@ def conformal_offsets(
     Args:
         residuals: observed minus forecast, shape (folds, horizon), unit of the series;
             NaN steps are left out, at least one must be known.
-        levels: quantile levels in (0, 1), shape (levels,).
+        levels: quantile levels in (0, 1), increasing, shape (levels,).
 
     Returns:
         What to add to the mean, shape (levels, horizon), never decreasing in the level.
@@ -51,7 +51,9 @@ def conformal_offsets(
     for level, row in zip(levels, raw, strict=True):
         offset = _BIAS_SHARE * medians + _widening(row - medians, level)
         rows.append(_around_mean(offset, level))
-    return np.array(rows).reshape(len(levels), residuals.shape[1])
+    offsets = np.array(rows).reshape(len(levels), residuals.shape[1])
+    # Averages of equal numbers differ in the last bit; the order must not.
+    return np.maximum.accumulate(offsets, axis=0) if levels else offsets
 
 
 def pool_size(residuals: FloatArray) -> int:

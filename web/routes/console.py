@@ -1,5 +1,6 @@
 """The console: server-rendered pages over the same rows as the API."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from flask import (
 from db import jobs, keys, series
 from db.jobs import FINAL_STATES, Job, JobFilter
 from db.keys import Identity
+from db.session import Connection
 from tasks import submit
 from web.door import door, identity
 from web.guard import open_to_all, sign_in
@@ -27,6 +29,9 @@ from web.representation import job_json
 bp = APIBlueprint("console", __name__, enable_openapi=False)
 
 _SWAGGER = Path(flask_swagger_ui.__file__).parent / "dist"
+# An address elsewhere would be an open redirect; browsers drop tabs and line ends, and
+# take a backslash for a slash, so only plain printable text passes.
+_OWN_PATH = re.compile(r"/(?![/\\])[!-~]*")
 _SHOWN_JOBS = 25
 _SHOWN_SERIES = 50
 _SHOWN_STEPS = 24
@@ -41,20 +46,18 @@ def home() -> str | Response:
         return render_template("sign_in.html", next=request.args.get("next", "/"))
     g.identity = who
     with door().database.tenant(who.tenant_id) as connection:
-        found = jobs.page(
-            connection,
-            tenant_id=who.tenant_id,
-            wanted=JobFilter(),
-            before=None,
-            limit=_SHOWN_JOBS,
-        )
+        found = _newest(connection, JobFilter(), _SHOWN_JOBS)
+        pictures = [
+            job
+            for kind in ("forecast.run", "analysis.run")
+            for job in _newest(connection, JobFilter(["succeeded"], kind), 1)
+        ]
         known = series.page(connection, tenant_id=who.tenant_id, limit=_SHOWN_SERIES)
-    pictures = [_latest(found, kind) for kind in ("forecast.run", "analysis.run")]
     return render_template(
         "home.html",
         jobs=[job_json(job) for job in found],
         series=known,
-        pictures=[job for job in pictures if job],
+        pictures=pictures,
     )
 
 
@@ -84,8 +87,7 @@ def do_sign_in() -> Response | tuple[str, int]:
     if not sign_in(request.form.get("key", "").strip()):
         page = render_template("sign_in.html", next=target, refused=True)
         return page, 401
-    # Only paths of our own: an address elsewhere would be an open redirect.
-    safe = target if target.startswith("/") and target[1:2] not in ("/", "\\") else "/"
+    safe = target if _OWN_PATH.fullmatch(target) else "/"
     return redirect(safe)  # type: ignore[return-value] # werkzeug's base class
 
 
@@ -127,9 +129,14 @@ def _signed_in() -> Identity | None:
         return keys.identify(connection, key_id=key_id)
 
 
-def _latest(found: list[Job], kind: str) -> Job | None:
-    done = (job for job in found if job.type == kind and job.state == "succeeded")
-    return next(done, None)
+def _newest(connection: Connection, wanted: JobFilter, limit: int) -> list[Job]:
+    return jobs.page(
+        connection,
+        tenant_id=identity().tenant_id,
+        wanted=wanted,
+        before=None,
+        limit=limit,
+    )
 
 
 def _drawable(job: Job, result: dict[str, Any] | None) -> list[str]:
