@@ -28,7 +28,8 @@ CREATE TEMP TABLE obs_stage (
 ) ON COMMIT DROP;
 CREATE TEMP TABLE obs_stage_series (series_no integer, series_id integer)
     ON COMMIT DROP;
-SET LOCAL work_mem = '64MB'
+SET LOCAL work_mem = '128MB';
+SET LOCAL jit = off
 """
 
 _LOAD = """
@@ -55,6 +56,7 @@ _MAP = text("""
 INSERT INTO obs_stage_series
 SELECT * FROM unnest(CAST(:numbers AS integer[]), CAST(:ids AS integer[]))
 """)
+_ANALYZE = text("ANALYZE obs_stage_series")
 
 # A version is never older than the one it follows, even if clocks disagree.
 _CHANGE = text("""
@@ -77,12 +79,20 @@ SELECT :tenant_id, series_id, ts, known_from, :now, value, :basis, :run_id
 FROM obs_change
 """)
 
-_CURRENT = text("""
+# The series are locked, so no other load can have written a new row meanwhile: a plain
+# INSERT takes two thirds of the time of one that is ready for a conflict.
+_NEW = text("""
 INSERT INTO obs_current (tenant_id, series_id, ts, value, known_from, run_id)
-SELECT :tenant_id, series_id, ts, value, known_from, :run_id FROM obs_change
-ON CONFLICT (series_id, ts) DO UPDATE SET value = excluded.value,
-    status = excluded.status, known_from = excluded.known_from,
-    run_id = excluded.run_id
+SELECT :tenant_id, series_id, ts, value, known_from, :run_id
+FROM obs_change WHERE NOT revised
+""")
+
+_REVISED = text("""
+UPDATE obs_current AS c SET value = n.value, status = NULL,
+    known_from = n.known_from, run_id = :run_id
+FROM obs_change AS n
+WHERE n.revised AND c.tenant_id = :tenant_id
+    AND c.series_id = n.series_id AND c.ts = n.ts
 """)
 
 _EFFECT = text("""
@@ -183,11 +193,12 @@ def merge(
             _MAP, {"numbers": [*keys.values()], "ids": [ids[key] for key in keys]}
         )
         load = {"tenant_id": tenant_id, "run_id": run_id, "now": now, "basis": basis}
+        connection.execute(_ANALYZE)
         first = min(row.first for row in found.values())
         last = max(row.last for row in found.values())
         connection.execute(_CHANGE, {**load, "first": first, "last": last})
-        connection.execute(_VERSIONS, load)
-        connection.execute(_CURRENT, load)
+        for statement in (_VERSIONS, _NEW, _REVISED):
+            connection.execute(statement, load)
         written, revised = connection.execute(_EFFECT).one()
     windows = (
         Window(staged.keys[number], row.first, row.last, row.rows)

@@ -130,10 +130,12 @@ def _rejections(
     for column, fault in faults:
         fresh = pc.and_not(fault.mask, seen)
         seen = pc.or_(seen, fault.mask)
-        for index in pc.indices_nonzero(fresh).to_pylist():
-            row = raw.row_no[index].as_py()
+        where = pc.indices_nonzero(fresh)
+        cells = pa.nulls(len(where)) if column is None else column.take(where)
+        for row, cell in zip(
+            raw.row_no.take(where).to_pylist(), cells.to_pylist(), strict=True
+        ):
             line = "" if raw.offset is None else f"line {row + raw.offset}: "
-            cell = None if column is None else column[index].as_py()
             text = "" if cell is None else str(cell)[:_TEXT_LIMIT]
             yield Rejected(row, fault.code, line + fault.explain(text))
 

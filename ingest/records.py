@@ -18,7 +18,7 @@ def raw_records(
     numbers: Sequence[int] | None = None,
     offset: int | None = None,
 ) -> RawRows:
-    """Return decoded JSON values as raw rows; all cells become text again.
+    """Return decoded JSON values as raw rows; columns of mixed cells become text again.
 
     Args:
         records: objects; anything else is rejected as ``malformed_row``. A
@@ -44,17 +44,29 @@ def raw_records(
                 Rejected(number, "malformed_row", _not_object(number, offset))
             )
 
-    def column(name: str) -> pa.Array:
-        return pa.array([_text(record.get(name)) for _, record in good], pa.string())
+    def column(name: str, kind: pa.DataType) -> pa.Array:
+        return _column([record.get(name) for _, record in good], kind)
 
+    keyed = layout.series_key is None
     return RawRows(
-        series=None if layout.series_key is not None else column(layout.series_column),
-        ts=column(layout.ts_column),
-        value=column(layout.value_column),
+        series=column(layout.series_column, pa.string()) if keyed else None,
+        ts=column(layout.ts_column, pa.string()),
+        value=column(layout.value_column, pa.float64()),
         row_no=pa.array([number for number, _ in good], pa.int64()),
         rejected=tuple(rejected),
         offset=offset,
     )
+
+
+def _column(cells: list[Any], kind: pa.DataType) -> pa.Array:
+    """Return a column of numbers or of texts where all cells are such, else texts."""
+    kinds = set(map(type, cells)) - {type(None)}
+    if kinds == {str} or (kinds <= {int, float} and pa.types.is_floating(kind)):
+        try:
+            return pa.array(cells, pa.string() if str in kinds else kind)
+        except pa.ArrowInvalid:
+            pass  # an integer beyond 64 bits
+    return pa.array([_text(cell) for cell in cells], pa.string())
 
 
 def _not_object(number: int, offset: int | None) -> str:

@@ -112,8 +112,5 @@ class _Chained(io.RawIOBase):
         self._head = io.BytesIO(head)
         self._rest = rest
 
-    def readable(self) -> bool:
-        return True
-
     def read(self, size: int = -1) -> bytes:
         return self._head.read(size) or self._rest.read(size)

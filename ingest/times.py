@@ -13,8 +13,10 @@ from ingest.errors import InvalidLayout
 from ingest.layout import UploadLayout
 
 _DATE = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
-_NAIVE = _DATE + r"([T ]\d{2}(:\d{2}(:\d{2}(\.\d{1,6})?)?)?)?$"
-_AWARE = _DATE + r"[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}(:?[0-5]\d)?)$"
+_CLOCK = r"[T ]([01]\d|2[0-3])"
+_REST = r"(:[0-5]\d(\.\d{1,6})?)?"
+_NAIVE = _DATE + r"(" + _CLOCK + r"(:[0-5]\d" + _REST + r")?)?$"
+_AWARE = _DATE + _CLOCK + r":[0-5]\d" + _REST + r"(Z|[+-]\d{2}(:?[0-5]\d)?)$"
 _DAY = timedelta(days=1)
 _FIRST = datetime(1, 1, 1, tzinfo=UTC)
 _LAST = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
@@ -114,7 +116,14 @@ def _split_text(text: pa.Array) -> tuple[pa.Array, pa.Array | None, Fault]:
 
 def _matching(text: pa.Array, pattern: str, kind: pa.DataType) -> pa.Array:
     matches = pc.fill_null(pc.match_substring_regex(text, pattern), fill_value=False)
-    return cast_or_null(pc.if_else(matches, text, pa.scalar(None, text.type)), kind)
+    text = pc.if_else(matches, text, pa.scalar(None, text.type))
+    # Arrow's strptime takes 30 February for 1 March, which gives it away.
+    date = pc.strptime(
+        pc.utf8_slice_codeunits(text, 0, 10), format="%Y-%m-%d", unit="s"
+    )
+    day = pc.utf8_slice_codeunits(text, 8, 10).cast(pa.int64())
+    real = pc.fill_null(pc.equal(pc.day(date), day), fill_value=False)
+    return cast_or_null(pc.if_else(real, text, pa.scalar(None, text.type)), kind)
 
 
 def _start_of(aware: pa.Array, layout: UploadLayout) -> pa.Array:

@@ -113,7 +113,7 @@ class IngestParams(Params):
     upload: Annotated[str, StringConstraints(pattern=r"^upl_[0-9a-f]{32}$")] = Field(
         description="Id that POST /v1/uploads returned."
     )
-    layout: Layout = Layout()
+    layout: Layout = Field(default_factory=Layout)
     mode: Literal["incremental", "full", "backfill"] = Field(
         default="incremental",
         description="The same for uploads: all rows are read, changed values written.",

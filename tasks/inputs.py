@@ -39,7 +39,11 @@ def _instant(value: Any) -> Any:
     if parsed.tzinfo is None:
         message = "the time has no offset: write 2026-03-01T06:00:00Z or ...+01:00"
         raise ValueError(message)
-    return parsed.astimezone(UTC)
+    try:
+        return parsed.astimezone(UTC)
+    except OverflowError as error:
+        message = "the time lies outside the years 1 to 9999 in UTC"
+        raise ValueError(message) from error
 
 
 Instant = Annotated[datetime, BeforeValidator(_instant)]

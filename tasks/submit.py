@@ -68,23 +68,46 @@ def validated(kind: JobType, params: Mapping[str, Any]) -> dict[str, Any]:
         checked = kind.params.model_validate(params)
     except ValidationError as error:
         raise InvalidParams(
-            f"the params of {kind.name} are not valid", field_errors(error, "/params")
+            f"the params of {kind.name} are not valid",
+            field_errors(error, given=params, prefix="/params"),
         ) from error
     filled: dict[str, Any] = checked.model_dump(mode="json", by_alias=True)
     return filled
 
 
-def field_errors(error: ValidationError, prefix: str = "") -> tuple[FieldError, ...]:
-    """Turn pydantic's list into JSON pointers; values never appear in it."""
-    return tuple(
+def field_errors(
+    error: ValidationError, *, given: Any, prefix: str = ""
+) -> tuple[FieldError, ...]:
+    """Turn pydantic's list into JSON pointers; values never appear in it.
+
+    Args:
+        error: what pydantic says of ``given``.
+        given: the value that was refused; pointers lead into it.
+        prefix: the pointer to ``given`` itself.
+    """
+    found = (
         FieldError(
-            prefix + "".join(f"/{part}" for part in item["loc"]),
+            prefix + _pointer(item["loc"], given, absent=item["type"] == "missing"),
             item["msg"].removeprefix("Value error, "),
         )
         for item in error.errors(
             include_url=False, include_context=False, include_input=False
         )
     )
+    return tuple(dict.fromkeys(found))
+
+
+def _pointer(place: Sequence[int | str], given: Any, *, absent: bool) -> str:
+    """Leave out what is no place in the value: pydantic names union branches too."""
+    pointer = ""
+    for depth, part in enumerate(place, start=1):
+        places = range(len(given)) if isinstance(given, list) else given
+        if isinstance(places, Mapping | range) and part in places:
+            given = given[part]
+        elif not absent or depth < len(place):
+            continue
+        pointer += "/" + str(part).replace("~", "~0").replace("/", "~1")
+    return pointer
 
 
 def fingerprint(path: str, body: Any) -> bytes:

@@ -1,7 +1,7 @@
 """CSV: a header line, then rows of cells; row n stands in line n + 1.
 
-A blank line counts as a row that says nothing. A row with a line break inside quotes
-counts as one line.
+A blank line, and a row that is empty in all declared columns, says nothing: it keeps
+its number and is passed over. A row with a line break inside quotes counts as one line.
 """
 
 import csv

@@ -75,6 +75,8 @@ def _numbered(
 
 
 def _plain(column: pa.Array) -> pa.Array:
+    # Arrow trusts the offsets in a file; a hostile one would read foreign memory.
+    column.validate(full=True)
     kind = column.type
     if pa.types.is_dictionary(kind):
         column = column.dictionary_decode()

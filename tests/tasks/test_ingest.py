@@ -143,7 +143,11 @@ def test_a_file_is_loaded_and_its_bad_rows_are_listed(attempt):
         }
     ]
     assert result["sources"][0]["upload"] == upload
-    assert attempt.steps[-1][:3] == (attempt.steps[-1][1], attempt.steps[-1][1], "bytes")
+    assert attempt.steps[-1][:3] == (
+        attempt.steps[-1][1],
+        attempt.steps[-1][1],
+        "bytes",
+    )
     assert values(attempt, "load")[1].tolist() == [1, 7]
     with attempt.read() as connection:
         run_row = connection.execute(text("SELECT * FROM ingest_runs")).one()
@@ -180,6 +184,13 @@ def test_a_file_without_a_good_row_is_an_error_with_the_reasons(attempt):
     with pytest.raises(InvalidData, match=r"not one of 2 rows.*yesterday.*offset"):
         load(attempt, upload)
     assert count(attempt, "series") == 0
+
+
+def test_a_file_of_rows_that_contradict_each_other_has_no_good_row(attempt):
+    row = b"load,2026-01-01T00:00:00Z,"
+    upload = put(attempt, b"series,ts,value\n" + row + b"1\n" + row + b"2\n")
+    with pytest.raises(InvalidData, match=r"not one of 2 rows.*different values"):
+        load(attempt, upload)
 
 
 def test_a_file_with_only_missing_values_succeeds_and_says_so(attempt):
