@@ -66,7 +66,13 @@ bench: $(VENV)/dev.done ## Measure the job path beside a hand-written Flask + Ce
 	@$(BIN)/python -m tests.servers.debian
 	@$(BIN)/python -m bench.job_path
 
-up: ## Start the platform on RabbitMQ and TimescaleDB with Docker Compose
+compose/forebay.env: compose/forebay.env.sample
+	@$(PYTHON) -c 'import pathlib, secrets; s = secrets.token_hex(24); \
+	  t = pathlib.Path("$<").read_text().replace("change-me", s); \
+	  pathlib.Path("$@").write_text(t)'
+	@chmod 600 $@
+
+up: compose/forebay.env ## Start the platform on RabbitMQ and TimescaleDB with Docker Compose
 	docker compose -f compose/compose.yaml up --build --detach --wait
 
 down: ## Stop what `make up` started; the data stays

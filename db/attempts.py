@@ -18,7 +18,7 @@ from db.session import Connection
 _EVENT = """
 event AS (
     INSERT INTO job_events (tenant_id, job_id, at, kind, body)
-    SELECT tenant_id, id, now(), kind, json_strip_nulls(json_build_object(
+    SELECT tenant_id, id, clock_timestamp(), kind, json_strip_nulls(json_build_object(
         'state', state, 'reason', reason, 'attempt', attempt, 'progress', progress,
         'error', error))
     FROM moved RETURNING id, tenant_id, job_id, kind
@@ -54,10 +54,11 @@ WITH moved AS (
 SELECT cancel_requested_at IS NOT NULL, (SELECT count(*) FROM told) FROM moved
 """)  # noqa: S608 - no value is spliced in, only our own fragment
 
+# clock_timestamp(): a long load runs in this transaction, which now() would date back.
 _FINISH = text(f"""
 WITH moved AS (
     UPDATE jobs SET state = :state, reason = :reason, error = CAST(:error AS json),
-        finished_at = now(), lease_until = NULL, version = version + 1,
+        finished_at = clock_timestamp(), lease_until = NULL, version = version + 1,
         progress = coalesce(CAST(:progress AS jsonb), progress)
     WHERE id = :id AND attempt = :attempt AND state = 'running'
     RETURNING *, state AS kind

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import select
 
-from db.session import Connection, Database
+from db.session import Connection, Database, without_driver
 from db.tables import job_events
 
 
@@ -52,7 +52,10 @@ def listen(
         psycopg.OperationalError: the server went away; call again to go on.
     """
     with psycopg.connect(
-        database.url, autocommit=True, connect_timeout=5, application_name="listen"
+        without_driver(database.url),
+        autocommit=True,
+        connect_timeout=5,
+        application_name="listen",
     ) as connection:
         for channel in channels:
             connection.execute(f"LISTEN {channel}")

@@ -98,6 +98,8 @@ SELECT now(), pg_notify('forebay_outbox', queue)
 FROM (SELECT DISTINCT queue FROM item) AS queues
 """)
 
+# A message that the dispatcher holds stays: it locks the message first and the job
+# second, so waiting for it here would be a deadlock. The claim refuses the message.
 _CANCEL = text("""
 WITH job AS (
     UPDATE jobs SET
@@ -109,8 +111,9 @@ WITH job AS (
         AND cancel_requested_at IS NULL
     RETURNING id, tenant_id, state, attempt
 ), message AS (
-    DELETE FROM outbox USING job
-    WHERE outbox.job_id = job.id AND job.state = 'cancelled'
+    DELETE FROM outbox WHERE id IN (
+        SELECT outbox.id FROM outbox JOIN job ON outbox.job_id = job.id
+        WHERE job.state = 'cancelled' FOR UPDATE OF outbox SKIP LOCKED)
 ), event AS (
     INSERT INTO job_events (tenant_id, job_id, at, kind, body)
     SELECT tenant_id, id, now(),

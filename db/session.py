@@ -7,17 +7,20 @@ sees one tenant. ``forebay_system`` is for the dispatcher, the reaper and key lo
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, create_engine, text
+import psycopg
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool, QueuePool
 
-__all__ = ["Connection", "Database", "with_driver"]
+__all__ = ["Connection", "Database", "with_driver", "without_driver"]
 
-_ENTER = text(
-    "SELECT set_config('role', :role, true),"
-    " set_config('forebay.tenant', :tenant, true)"
-)
+# SQLAlchemy is told that connections commit by themselves, because each transaction is
+# begun here, in one trip with all that it needs to know.
+_TENANT = "BEGIN; SET LOCAL ROLE forebay_tenant; SET LOCAL forebay.tenant = '{:d}'"
+_SYSTEM = "BEGIN; SET LOCAL ROLE forebay_system"
+_LAZY = "; SET LOCAL synchronous_commit = off"
 _CONNECT_TIMEOUT_S = 5
 
 
@@ -43,33 +46,57 @@ class Database:
                 poolclass=QueuePool,
                 pool_size=pool_size,
                 max_overflow=0,
-                pool_pre_ping=True,
                 pool_timeout=10,
+                isolation_level="AUTOCOMMIT",
             )
         else:
             self._engine = create_engine(
-                with_driver(url), connect_args=arguments, poolclass=NullPool
+                with_driver(url),
+                connect_args=arguments,
+                poolclass=NullPool,
+                isolation_level="AUTOCOMMIT",
             )
 
     @contextmanager
     def tenant(self, tenant_id: int) -> Iterator[Connection]:
         """Open a transaction that sees one tenant's rows; commits if nothing raised."""
-        with self._engine.begin() as connection:
-            connection.execute(
-                _ENTER, {"role": "forebay_tenant", "tenant": str(tenant_id)}
-            )
+        with self._transaction(_TENANT.format(tenant_id)) as connection:
             yield connection
 
     @contextmanager
-    def system(self) -> Iterator[Connection]:
-        """Open a transaction that sees all tenants, for Forebay's own processes."""
-        with self._engine.begin() as connection:
-            connection.execute(_ENTER, {"role": "forebay_system", "tenant": ""})
+    def system(self, *, durable: bool = True) -> Iterator[Connection]:
+        """Open a transaction that sees all tenants, for Forebay's own processes.
+
+        One that is not durable may be forgotten by a server that crashes right after;
+        it is for what is harmless to do twice, and does not wait for the disk.
+        """
+        with self._transaction(_SYSTEM if durable else _SYSTEM + _LAZY) as connection:
             yield connection
+
+    @contextmanager
+    def _transaction(self, opening: str) -> Iterator[Connection]:
+        with self._engine.connect() as connection:
+            self._open(connection, opening)
+            with connection.begin():
+                yield connection
+
+    def _open(self, connection: Connection, opening: str) -> None:
+        try:
+            _send(connection, opening)
+        except psycopg.OperationalError:
+            # The pooled connection has died, and the others have with it.
+            connection.invalidate()
+            self._engine.dispose()
+            _send(connection, opening)
 
     def close(self) -> None:
         """Close all pooled connections."""
         self._engine.dispose()
+
+
+def _send(connection: Connection, statements: str) -> None:
+    driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
+    driver.execute(statements, prepare=False)
 
 
 def with_driver(url: str) -> str:
@@ -78,3 +105,9 @@ def with_driver(url: str) -> str:
     return parsed.set(drivername="postgresql+psycopg").render_as_string(
         hide_password=False
     )
+
+
+def without_driver(url: str) -> str:
+    """Name no driver, so that psycopg and libpq understand the URL."""
+    parsed = make_url(url)
+    return parsed.set(drivername="postgresql").render_as_string(hide_password=False)

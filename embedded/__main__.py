@@ -53,7 +53,10 @@ def _show(platform: Platform, client: Client, *, ready_s: float, began: float) -
     )
     shown = main_job(client)
     print(summary(shown, base=platform.base, key=client.key))
-    print(f"\nMain job done {time.monotonic() - began:.1f} s after the start.")
+    print(
+        f"\nMain job done {time.monotonic() - began:.1f} s after the start.", flush=True
+    )
+    client.fetch("/assets/vega.js")  # built at its first use: be quicker than the eye
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -82,7 +82,7 @@ def _flower(_arguments: argparse.Namespace) -> None:
     app.start(
         [
             "flower",
-            "--address=127.0.0.1",
+            f"--address={settings.flower_host}",
             f"--port={settings.flower_port}",
             "--read-only",
             "--persistent=False",

@@ -10,6 +10,7 @@ from typing import Any
 
 from billiard.exceptions import WorkerLostError
 from celery import signals
+from kombu.exceptions import OperationalError
 
 from db import attempts, processes
 from db.session import Database
@@ -18,6 +19,7 @@ from tasks.catalog import JobType, job_types
 from workers.app import app, settings
 from workers.outcomes import delay_s, lost
 from workers.runner import Runtime, run
+from workers.settings import declare_queues
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +53,17 @@ for _kind in job_types().values():
 @signals.setup_logging.connect
 def _configure_logging(**_details: Any) -> None:
     telemetry.configure(settings.log_level)
+
+
+@signals.worker_init.connect
+def _declare_queues(**_details: Any) -> None:
+    """Let a worker start before the dispatcher: Celery binds to all queues at once."""
+    try:
+        with app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=3, timeout=10)
+            declare_queues(app, connection)
+    except OperationalError as error:
+        _log.warning("the broker is away: %s", error)
 
 
 @signals.worker_process_init.connect

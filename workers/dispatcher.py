@@ -22,11 +22,13 @@ from db.outbox import Message
 from db.session import Database
 from tasks.catalog import QUEUES
 from tasks.settings import Settings
+from workers.settings import declare_queues
 
 _log = logging.getLogger(__name__)
 
 _SWEEP_EVERY_S = 1.0
 _BATCH = 64
+_REFILLS = 4  # of a full window, while it is worked off
 _CONFIRM_TIMEOUT_S = 8
 _SOCKET_TIMEOUT_S = 10
 _LONGEST_PAUSE_S = 5.0
@@ -41,6 +43,7 @@ class Dispatcher:
         self._settings = settings
         self._wanted: set[str] = set(QUEUES)
         self._full: set[str] = set()
+        self._claims = 0
         self._wake = threading.Event()
         self._over = threading.Event()
         self.broker: dict[str, Any] = {"state": "not connected"}
@@ -79,9 +82,7 @@ class Dispatcher:
         with connection:
             connection.ensure_connection(max_retries=1, timeout=_SOCKET_TIMEOUT_S)
             with self._app.amqp.Producer(connection, auto_declare=False) as producer:
-                channel: Any = producer.channel
-                for queue in self._app.amqp.queues.values():
-                    queue(channel).declare()
+                declare_queues(self._app, connection)
                 self.broker = {"state": "ok"}
                 self._wanted.update(QUEUES)
                 while not self._over.is_set():
@@ -103,7 +104,8 @@ class Dispatcher:
 
     def _dispatch(self, producer: Any, queue: str) -> bool:
         """Publish one batch of a queue; return whether there may be more."""
-        with self._database.system() as connection:
+        # Not durable: what a crash makes it publish again, the claim refuses.
+        with self._database.system(durable=False) as connection:
             messages = outbox.take(
                 connection,
                 queue=queue,
@@ -121,9 +123,11 @@ class Dispatcher:
                     raise
             if sent:
                 outbox.mark_sent(connection, ids=sent)
-        if not messages:
-            self._full.add(queue)
-        return len(messages) == _BATCH
+        if len(messages) == _BATCH:
+            return True
+        # Perhaps the window cut the batch short: then a claim makes room for more.
+        self._full.add(queue)
+        return False
 
     def _publish(self, producer: Any, message: Message) -> None:
         delivery: dict[str, Any] = {}
@@ -162,8 +166,21 @@ class Dispatcher:
         if payload in QUEUES:
             wanted = (payload,)
         elif payload is not None and payload.endswith(":running"):
-            wanted = tuple(self._full)  # a claim makes room in a full window
-            self._full.clear()
+            wanted = self._with_room()
         if wanted:
             self._wanted.update(wanted)
             self._wake.set()
+
+    def _with_room(self) -> tuple[str, ...]:
+        """Count a claim; return the full queues once enough of them made room.
+
+        Looking at every claim would cost a transaction each, and the workers still
+        have three quarters of a window before them.
+        """
+        self._claims += 1
+        if self._claims < self._settings.dispatch_window / _REFILLS:
+            return ()
+        self._claims = 0
+        found = tuple(self._full)
+        self._full.clear()
+        return found

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 from celery import Celery
+from kombu import Connection
 from kombu.exceptions import OperationalError
 
 from db import attempts, idempotency, outbox, processes
@@ -124,8 +125,17 @@ class Housekeeping:
     def _depths(self) -> dict[str, int]:
         with self._app.connection_for_read() as connection:
             connection.ensure_connection(max_retries=1, timeout=5)
-            channel: Any = connection.default_channel
-            return {
-                queue: channel.queue_declare(queue, passive=True).message_count
-                for queue in QUEUES
-            }
+            return {queue: _depth(connection, queue) for queue in QUEUES}
+
+
+def _depth(connection: Connection, queue: str) -> int:
+    """Return how many messages wait; a queue that is gone holds none."""
+    # The broker closes the channel on which it was asked for a queue that is gone.
+    channel: Any = connection.channel()
+    try:
+        ready: int = channel.queue_declare(queue, passive=True).message_count
+    except connection.channel_errors:
+        return 0
+    finally:
+        channel.close()
+    return ready

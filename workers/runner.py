@@ -26,7 +26,7 @@ from db.session import Connection, Database
 from tasks.catalog import JobType, job_types
 from tasks.errors import InvalidParams, JobCancelled, JobTimedOut
 from tasks.settings import Settings
-from workers.outcomes import delay_s, failed, verdict
+from workers.outcomes import delay_s, verdict
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +56,11 @@ def run(runtime: Runtime, *, job_id: str, attempt: int) -> str:
         _log.info("job not to be had", extra={"job_id": job_id, "attempt": attempt})
         return "refused"
     with structlog.contextvars.bound_contextvars(
-        job_id=job.id, attempt=job.attempt, tenant_id=job.tenant_id, type=job.type
+        job_id=job.id,
+        attempt=job.attempt,
+        tenant_id=job.tenant_id,
+        type=job.type,
+        trace_id=job.traceparent and job.traceparent.split("-")[1],
     ):
         return _Attempt(runtime, job).run()
 
@@ -193,26 +197,29 @@ class _Attempt:
         asked_at: float | None = None
         while not self._over.wait(self._runtime.settings.heartbeat_s):
             try:
-                self._beat()
+                self._look()
                 if self._stop is None:
-                    self._check_time()
-            except Fenced as error:
-                self._stop = error
-            except JobTimedOut:
-                pass
+                    continue
+                asked_at = asked_at or time.monotonic()
+                if time.monotonic() - asked_at >= self._runtime.settings.grace_s:
+                    self._make_stop(self._stop)
             except Exception:  # noqa: BLE001 - a lost database must not end the watch
-                _log.exception("heartbeat failed")
-                continue
+                _log.exception("the watch looks again in a moment")
+
+    def _look(self) -> None:
+        """Renew the lease and look at the clock; note why to stop, if at all."""
+        try:
+            self._beat()
             if self._stop is None:
-                continue
-            asked_at = asked_at or time.monotonic()
-            if time.monotonic() - asked_at >= self._runtime.settings.grace_s:
-                self._make_stop(self._stop)
+                self._check_time()
+        except Fenced as error:
+            self._stop = error
+        except JobTimedOut:
+            pass
 
     def _make_stop(self, why: Exception) -> None:
         """End the job's row, then this process: the handler would not listen."""
-        end = failed("worker_lost", "Fenced", "") if isinstance(why, Fenced) else None
-        if end is None:
+        if not isinstance(why, Fenced):
             try:
                 with self._runtime.database.system() as connection:
                     attempts.finish(

@@ -43,7 +43,16 @@ def fire_due(database: Database, *, now: datetime) -> list[str]:
     """
     with database.system() as connection:
         due = schedules.due(connection, now=now)
-    return [job_id for item in due if (job_id := _fire(database, item, now))]
+    fired = []
+    for item in due:
+        try:
+            job_id = _fire(database, item, now)
+        except Exception:  # noqa: BLE001 - one bad schedule must not stop the others
+            _log.exception("schedule cannot fire", extra={"schedule": item.id})
+            continue
+        if job_id is not None:
+            fired.append(job_id)
+    return fired
 
 
 def _fire(database: Database, schedule: Schedule, now: datetime) -> str | None:

@@ -1,0 +1,95 @@
+"""The life of a job as a plain object: what the statements in SQL must amount to."""
+
+from dataclasses import dataclass, field
+
+FINAL = ("succeeded", "failed", "cancelled")
+
+
+@dataclass
+class NaiveJob:
+    """One job that has just been submitted."""
+
+    max_attempts: int
+    state: str = "queued"
+    attempt: int = 1
+    version: int = 1
+    reason: str | None = None
+    cancel_requested: bool = False
+    overdue: bool = False
+    results: int = 0
+    messages: set[int] = field(default_factory=lambda: {1})
+    history: list[str] = field(default_factory=lambda: ["queued"])
+
+    def claim(self, attempt: int) -> bool:
+        """Return whether this attempt now runs."""
+        if self.state != "queued" or attempt != self.attempt or self.overdue:
+            return False
+        self._move("running", "running", None)
+        return True
+
+    def heartbeat(self, attempt: int, *, progress: bool) -> bool | None:
+        """Return whether to cancel; None where the attempt is fenced off."""
+        if not self._runs(attempt):
+            return None
+        if progress:
+            self.version += 1
+            self.history.append("progress")
+        return self.cancel_requested
+
+    def finish(self, attempt: int, state: str) -> bool:
+        """Return whether the end was accepted."""
+        if not self._runs(attempt):
+            return False
+        self._move(state, state, None)
+        self.results += state == "succeeded"
+        return True
+
+    def give_back(self, attempt: int) -> str | None:
+        """Return the state after; None where the attempt is fenced off."""
+        if not self._runs(attempt):
+            return None
+        if self.cancel_requested:
+            self._move("cancelled", "cancelled", "cancelled_by_user")
+        elif self.attempt == self.max_attempts:
+            self._move("failed", "failed", "lost")
+        else:
+            self.attempt += 1
+            self.messages.add(self.attempt)
+            self._move("queued", "retrying", "lost")
+        return self.state
+
+    def cancel(self) -> None:
+        """End a queued job; ask a running one."""
+        if self.state == "queued":
+            self.messages.clear()
+            self._move("cancelled", "cancelled", "cancelled_by_user")
+        elif self.state == "running" and not self.cancel_requested:
+            self._move("running", "cancel_requested", self.reason)
+        else:
+            return
+        self.cancel_requested = True
+
+    def dispatch(self) -> set[int]:
+        """Return the attempts whose messages went out."""
+        gone, self.messages = self.messages, set()
+        return gone
+
+    def pass_deadline(self) -> None:
+        """The deadline to start by has passed."""
+        self.overdue = True
+
+    def fail_overdue(self) -> bool:
+        """Return whether the job failed for its deadline."""
+        if self.state != "queued" or not self.overdue:
+            return False
+        self.messages.clear()
+        self._move("failed", "failed", "never_started")
+        return True
+
+    def _runs(self, attempt: int) -> bool:
+        return self.state == "running" and attempt == self.attempt
+
+    def _move(self, state: str, event: str, reason: str | None) -> None:
+        self.state, self.reason = state, reason
+        self.version += 1
+        self.history.append(event)

@@ -1,0 +1,212 @@
+"""Row-level security: what a connection sees, whoever wrote the query."""
+
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ProgrammingError
+
+from db.session import Database, with_driver, without_driver
+from db.tables import metadata
+from tests.db import rows
+
+pytestmark = pytest.mark.servers
+
+MINE = [table for table in metadata.sorted_tables if "tenant_id" in table.c]
+READER = "a_reader_of_one_tenant"
+
+
+@pytest.fixture
+def filled(database, tenant_id, other_tenant_id) -> dict[int, dict[str, dict]]:
+    """One row of each tenant in every table, by tenant and table."""
+    with database.system() as connection:
+        return {
+            tenant: rows.fill(connection, tenant_id=tenant)
+            for tenant in (tenant_id, other_tenant_id)
+        }
+
+
+@pytest.fixture
+def reader(database_url) -> Iterator[sa.Engine]:
+    """A login role that owns nothing and is only a member of forebay_tenant."""
+    owner = sa.create_engine(with_driver(database_url), poolclass=sa.NullPool)
+    with owner.begin() as connection:
+        connection.execute(
+            sa.text(f"CREATE ROLE {READER} LOGIN PASSWORD 'r' IN ROLE forebay_tenant")
+        )
+    url = make_url(with_driver(database_url)).set(username=READER, password="r")
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    yield engine
+    with owner.begin() as connection:
+        connection.execute(sa.text(f"DROP ROLE {READER}"))
+
+
+def _enter(connection: sa.Connection, tenant: object) -> None:
+    connection.execute(
+        sa.text("SELECT set_config('forebay.tenant', :tenant, true)"),
+        {"tenant": str(tenant)},
+    )
+
+
+def test_a_member_of_the_tenant_role_sees_its_own_rows_alone_in_every_table(
+    reader, filled, tenant_id
+):
+    assert len(MINE) == len(metadata.tables) - 2  # all but tenants and processes
+    with reader.begin() as connection:
+        _enter(connection, tenant_id)
+        for table in MINE:
+            seen = connection.scalars(sa.select(table.c.tenant_id)).all()
+            assert seen == [tenant_id], table.name
+        assert connection.scalars(sa.select(metadata.tables["tenants"].c.id)).all() == [
+            tenant_id
+        ]
+
+
+def test_a_member_cannot_change_or_delete_rows_of_another_tenant(
+    reader, filled, tenant_id, other_tenant_id
+):
+    with reader.begin() as connection:
+        _enter(connection, tenant_id)
+        for table in MINE:
+            theirs = table.c.tenant_id == other_tenant_id
+            update = table.update().where(theirs).values(tenant_id=tenant_id)
+            assert connection.execute(update).rowcount == 0, table.name
+            assert connection.execute(table.delete().where(theirs)).rowcount == 0
+
+
+def test_a_member_cannot_insert_for_another_tenant(
+    reader, filled, tenant_id, other_tenant_id
+):
+    with reader.begin() as connection:
+        _enter(connection, tenant_id)
+        for table in MINE:
+            theirs = rows.row_of(
+                table, tenant_id=other_tenant_id, rows=filled[other_tenant_id]
+            )
+            with (
+                pytest.raises(ProgrammingError, match="row-level security policy"),
+                connection.begin_nested(),
+            ):
+                connection.execute(table.insert(), theirs)
+
+
+def test_a_member_cannot_give_its_own_row_to_another_tenant(
+    reader, filled, tenant_id, other_tenant_id
+):
+    with reader.begin() as connection:
+        _enter(connection, tenant_id)
+        for table in MINE:
+            with (
+                pytest.raises(ProgrammingError, match="row-level security policy"),
+                connection.begin_nested(),
+            ):
+                connection.execute(table.update().values(tenant_id=other_tenant_id))
+
+
+@pytest.mark.parametrize("tenant", ["", None])
+def test_without_a_tenant_a_member_sees_nothing(reader, filled, tenant):
+    with reader.begin() as connection:
+        if tenant is not None:
+            _enter(connection, tenant)
+        for table in [*MINE, metadata.tables["tenants"]]:
+            query = sa.select(sa.func.count()).select_from(table)
+            assert connection.scalar(query) == 0, table.name
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM processes",
+        "SELECT * FROM alembic_version",
+        "INSERT INTO tenants (name, created_at) VALUES ('mine', now())",
+        "UPDATE tenants SET name = 'mine'",
+        "DELETE FROM tenants",
+        "TRUNCATE jobs",
+        "DROP TABLE jobs",
+        "SET ROLE forebay_system",
+    ],
+)
+def test_a_member_has_no_right_to_what_is_not_a_tenants(reader, filled, statement):
+    refusal = pytest.raises(ProgrammingError, match=r"permission denied|must be owner")
+    with reader.connect() as connection, refusal:
+        connection.execute(sa.text(statement))
+
+
+def test_a_tenant_transaction_sees_one_tenant_without_any_where(
+    database, filled, tenant_id
+):
+    with database.tenant(tenant_id) as connection:
+        for table in MINE:
+            seen = connection.scalars(sa.select(table.c.tenant_id)).all()
+            assert seen == [tenant_id], table.name
+
+
+def test_a_system_transaction_sees_all_tenants(
+    database, filled, tenant_id, other_tenant_id
+):
+    with database.system() as connection:
+        for table in MINE:
+            seen = connection.scalars(sa.select(table.c.tenant_id)).all()
+            assert sorted(seen) == [tenant_id, other_tenant_id], table.name
+
+
+def test_the_tenant_does_not_stay_on_a_pooled_connection(database_url, tenant_id):
+    pooled = Database(database_url, pool_size=1)
+    with pooled.tenant(tenant_id) as connection:
+        assert connection.scalar(sa.text("SELECT current_user")) == "forebay_tenant"
+    with pooled._engine.connect() as connection:
+        role, tenant = connection.execute(
+            sa.text("SELECT current_user, current_setting('forebay.tenant', true)")
+        ).one()
+    pooled.close()
+    assert role != "forebay_tenant"
+    assert tenant == ""
+
+
+def test_a_transaction_that_raises_leaves_nothing(database, tenant_id):
+    def fill_and_fail() -> None:
+        with database.system() as connection:
+            rows.fill(connection, tenant_id=tenant_id)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fill_and_fail()
+    assert rows.value(database, "SELECT count(*) FROM jobs") == 0
+
+
+def test_a_session_is_in_utc_and_names_itself(database_url):
+    named = Database(database_url, pool_size=0, name="a test")
+    with named.system() as connection:
+        zone, name = connection.execute(
+            sa.text("SELECT current_setting('timezone'), current_setting(:name)"),
+            {"name": "application_name"},
+        ).one()
+    named.close()
+    assert (zone, name) == ("UTC", "a test")
+
+
+def test_a_database_without_a_pool_keeps_no_connection_open(database_url):
+    loose = Database(database_url, pool_size=0, name="loose")
+    with loose.system():
+        pass
+    with Database(database_url, pool_size=0).system() as connection:
+        open_still = connection.scalar(
+            sa.text(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'loose'"
+                " AND datname = current_database()"
+            )
+        )
+    assert open_still == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:p%40s@h:1/d?sslmode=require",
+        "postgresql+psycopg://u:p%40s@h:1/d?sslmode=require",
+    ],
+)
+def test_a_url_may_name_the_driver_or_not(url):
+    assert with_driver(url) == "postgresql+psycopg://u:p%40s@h:1/d?sslmode=require"
+    assert without_driver(url) == "postgresql://u:p%40s@h:1/d?sslmode=require"
