@@ -43,6 +43,10 @@ SELECT job.* FROM job, told
 
 _IF_PROGRESS = "FROM moved WHERE CAST(:progress AS jsonb) IS NOT NULL"
 
+_OF_WORKER = text("""
+SELECT id, attempt FROM jobs WHERE state = 'running' AND worker LIKE :children
+""")
+
 _HEARTBEAT = text(f"""
 WITH moved AS (
     UPDATE jobs SET lease_until = now() + :lease * interval '1 second',
@@ -120,6 +124,12 @@ def claim(
         _CLAIM, {"id": job_id, "attempt": attempt, "worker": worker, "lease": lease_s}
     ).first()
     return None if row is None else Job(**row._mapping)
+
+
+def of_worker(connection: Connection, *, worker: str) -> list[tuple[str, int]]:
+    """Return (job id, attempt) of what a worker's children are running."""
+    rows = connection.execute(_OF_WORKER, {"children": f"{worker}/%"})
+    return [(row.id, row.attempt) for row in rows]
 
 
 def heartbeat(

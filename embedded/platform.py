@@ -157,6 +157,7 @@ class Platform:
             "FOREBAY_BROKER_FOLDER": str(self._home / "broker"),
             "FOREBAY_ARTIFACTS": str(self._home / "artifacts"),
             "FOREBAY_SECRET_KEY": secret.read_text(),
+            "FOREBAY_SHUTDOWN_S": "2",
             "FOREBAY_PORT": str(self._port),
             "FOREBAY_FLOWER_PORT": str(self._flower_port),
             "FOREBAY_FLOWER_URL": f"http://127.0.0.1:{self._flower_port}",

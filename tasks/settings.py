@@ -35,6 +35,7 @@ class Settings:
     lease_s: float = _setting(60.0, "Seconds a silent worker keeps its job.")
     heartbeat_s: float = _setting(2.0, "Seconds between renewals of a lease.")
     grace_s: float = _setting(5.0, "Seconds a handler has to stop before a kill.")
+    shutdown_s: float = _setting(25.0, "Seconds a stopping worker lets jobs finish.")
     retry_delay_s: float = _setting(2.0, "Seconds before a second attempt; doubles.")
     dispatch_window: int = _setting(100, "Unclaimed messages a queue holds at most.")
     lost_after_s: float = _setting(10.0, "Seconds until a lost message is resent.")
@@ -48,7 +49,8 @@ class Settings:
     max_upload_bytes: int = _setting(2_000_000_000, "Largest upload.")
     metrics_hosts: str = _setting("127.0.0.1,::1", "Addresses that may read /metrics.")
     flower_url: str = _setting("", "Where the console links for the worker view.")
-    flower_port: int = _setting(5555, "Loopback port Flower listens on.")
+    flower_host: str = _setting("127.0.0.1", "Address Flower listens on.")
+    flower_port: int = _setting(5555, "Port Flower listens on.")
 
     @property
     def embedded(self) -> bool:

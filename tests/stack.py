@@ -95,8 +95,9 @@ class Stack:
     def ended(self, job_id: str, *, within_s: float = 60) -> dict[str, Any]:
         ends_at = time.monotonic() + within_s
         while time.monotonic() < ends_at:
+            self.supervisor.tend()
             path = f"/v1/jobs/{job_id}"
-            job = self.call("GET", path, headers={"Prefer": "wait=10"}).json()
+            job = self.call("GET", path, headers={"Prefer": "wait=1"}).json()
             if job["state"] not in ("queued", "running"):
                 return job
         raise AssertionError(f"{job_id} did not end: {job}\n{self.tails()}")

@@ -20,18 +20,20 @@ def _worker(arguments: argparse.Namespace) -> None:
     from workers import bind  # noqa: PLC0415 - only this process runs jobs
     from workers.app import app  # noqa: PLC0415
 
-    app.worker_main(
-        [
-            "worker",
-            f"--hostname={bind.WORKER}@%h",
-            f"--queues={arguments.queues}",
-            f"--concurrency={arguments.concurrency}",
-            "--pool=prefork",
-            "--without-gossip",
-            "--without-mingle",
-            "--loglevel=INFO",
-        ]
-    )
+    words = [
+        "worker",
+        f"--hostname={bind.WORKER}@%h",
+        f"--queues={arguments.queues}",
+        f"--concurrency={arguments.concurrency}",
+        "--pool=prefork",
+        "--without-gossip",
+        "--without-mingle",
+        "--loglevel=INFO",
+    ]
+    try:
+        app.worker_main(words)
+    finally:
+        bind.give_back_all()
 
 
 def _dispatcher(_arguments: argparse.Namespace) -> None:

@@ -28,12 +28,17 @@ WORKER = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
 """Unique for each process: two workers of one name would shut each other out."""
 
 
+def _node(pid: int) -> str:
+    return f"{socket.gethostname()}-{pid}"
+
+
 @cache
 def runtime(pid: int) -> Runtime:
     """Return this process's runtime; keyed by pid, so no fork shares connections."""
     name = f"forebay-worker-{pid}"
     database = Database(settings.database_url, pool_size=3, name=name)
-    return Runtime(database, settings, f"{socket.gethostname()}-{pid}")
+    # A child names its worker, which gives its jobs back when both are stopped.
+    return Runtime(database, settings, f"{_node(os.getppid())}/{pid}")
 
 
 def bind(kind: JobType) -> None:
@@ -136,6 +141,31 @@ class _Presence:
                 processes.gone(connection, name=WORKER)
         except Exception:  # noqa: BLE001 - it goes stale by itself
             _log.exception("could not sign off")
+
+
+def give_back_all() -> None:
+    """Give back what the children had not finished when this worker was stopped.
+
+    To be called when they are gone; without it the jobs would wait for their leases
+    to run out. Celery sends no signal at the end of a cold shutdown.
+    """
+    database = Database(settings.database_url, pool_size=0)
+    try:
+        with database.system() as connection:
+            left = attempts.of_worker(connection, worker=_node(os.getpid()))
+            for job_id, attempt in left:
+                attempts.give_back(
+                    connection,
+                    job_id=job_id,
+                    attempt=attempt,
+                    end=lost("the worker was stopped while it ran this job"),
+                    delay_s=0,
+                )
+                _log.info("job given back", extra={"job_id": job_id})
+    except Exception:  # noqa: BLE001 - the reaper is the second net
+        _log.exception("could not give back the jobs at hand")
+    finally:
+        database.close()
 
 
 _presence = _Presence()

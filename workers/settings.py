@@ -64,7 +64,7 @@ def _common(settings: Settings) -> dict[str, Any]:
         "task_reject_on_worker_lost": False,
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
-        "worker_soft_shutdown_timeout": 25,
+        "worker_soft_shutdown_timeout": settings.shutdown_s,
         "worker_enable_soft_shutdown_on_idle": False,
         "worker_proc_alive_timeout": 60,
         "worker_lost_wait": 2.0,

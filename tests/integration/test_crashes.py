@@ -5,6 +5,7 @@ import itertools
 import time
 from collections.abc import Iterator
 
+import psutil
 import pytest
 import requests
 
@@ -18,6 +19,7 @@ TUNED = {
     "FOREBAY_HEARTBEAT_S": "1",
     "FOREBAY_LOST_AFTER_S": "3",
     "FOREBAY_RETRY_DELAY_S": "0.5",
+    "FOREBAY_SHUTDOWN_S": "1",
 }
 _numbers = itertools.count(1)
 WORKERS = (("forecast", 1), ("ingest,analysis,system", 2))
@@ -183,6 +185,22 @@ def test_a_job_that_kills_its_worker_each_time_ends_with_the_reason(stack):
     cancelled = stack.call("POST", f"/v1/jobs/{again['id']}/cancel").json()
     assert cancelled["id"] == again["id"]
     assert stack.ended(again["id"], within_s=12)["state"] == "cancelled"
+
+
+def test_a_stopped_worker_gives_its_job_back_at_once(stack):
+    job = stack.submit("system.echo", {"duration_s": 20})
+    _until(lambda: stack.call("GET", f"/v1/jobs/{job['id']}").json(), "running")
+    psutil.Process(stack.supervisor.pids()["worker-1"]).terminate()
+    ends_at = time.monotonic() + 30
+    while time.monotonic() < ends_at:
+        now = stack.call("GET", f"/v1/jobs/{job['id']}").json()
+        if now["attempt"] == 2:
+            break
+        time.sleep(0.05)
+    assert now["attempt"] == 2
+    log = (stack.logs / "worker-1.log").read_text()
+    assert "job given back" in log
+    assert stack.ended(job["id"])["state"] == "succeeded"
 
 
 def _kill_children(stack: Stack) -> None:
