@@ -7,11 +7,11 @@ clock of a job: its times can be compared whatever machine wrote them.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Text, cast, select, text
+from sqlalchemy import Text, bindparam, cast, select, text
 
 from db.session import Connection
 from db.tables import job_results, jobs
@@ -71,6 +71,15 @@ class Job:
     cancel_requested_at: datetime | None
 
 
+_UNSET = (
+    *("reason", "worker", "progress", "error", "dispatched_at", "started_at"),
+    *("finished_at", "lease_until", "cancel_requested_at"),
+)
+_AT_FIRST: dict[str, Any] = {
+    **dict.fromkeys(_UNSET),
+    **{"state": "queued", "attempt": 1, "version": 1},
+}
+
 _SUBMIT = text("""
 WITH item AS (
     SELECT * FROM json_to_recordset(CAST(:items AS json)) AS item (
@@ -126,6 +135,10 @@ SELECT pg_notify('forebay_jobs', concat_ws(':', tenant_id, job_id, id, kind))
 FROM event
 """)
 
+_FIND = select(jobs).where(
+    jobs.c.id == bindparam("job"), jobs.c.tenant_id == bindparam("tenant")
+)
+
 _POSITION = text("""
 SELECT count(*) FROM jobs
 WHERE queue = :queue AND state = 'queued'
@@ -150,10 +163,17 @@ def submit(
     return created_at
 
 
+def as_submitted(new: NewJob, *, tenant_id: int, created_at: datetime) -> Job:
+    """Return the row that ``submit`` has just stored, without asking for it."""
+    stored = {**_AT_FIRST, **vars(new)}
+    if new.deadline is not None:
+        stored["deadline"] = new.deadline.astimezone(UTC)
+    return Job(**stored, tenant_id=tenant_id, created_at=created_at)
+
+
 def find(connection: Connection, *, tenant_id: int, job_id: str) -> Job | None:
     """Return the tenant's job, or None."""
-    query = select(jobs).where(jobs.c.id == job_id, jobs.c.tenant_id == tenant_id)
-    row = connection.execute(query).first()
+    row = connection.execute(_FIND, {"job": job_id, "tenant": tenant_id}).first()
     return None if row is None else Job(**row._mapping)
 
 

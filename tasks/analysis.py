@@ -197,11 +197,13 @@ def _as_json(params: AnalysisParams, item: Input, found: "Analysis") -> dict[str
 def _as_row(
     params: AnalysisParams, series_id: int, found: "Analysis"
 ) -> analyses.NewAnalysis:
+    import numpy as np
+
     return analyses.NewAnalysis(
         series_id=series_id,
         mode=params.mode,
         start_at=params.start or aware(found.times[0]),
-        end_at=params.end or aware(found.times[-1]),
+        end_at=params.end or aware(found.times[-1] + np.timedelta64(1, "us")),
         anomalies=[
             analyses.FoundAnomaly(
                 start_at=aware(one.start),

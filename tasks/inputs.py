@@ -210,8 +210,9 @@ def common_step(times: "NDArray[np.datetime64]") -> str:
         message = "one observation has no step: say the frequency"
         raise InvalidData(message)
     steps, counts = np.unique(np.diff(times), return_counts=True)
-    seconds = int(steps[np.argmax(counts)] / np.timedelta64(1, "s"))
-    return f"{seconds}s"
+    step_us = int(steps[np.argmax(counts)] / np.timedelta64(1, "us"))
+    seconds, rest_us = divmod(step_us, 1_000_000)
+    return f"{step_us}us" if rest_us else f"{seconds}s"
 
 
 def aware(instant: "np.datetime64") -> datetime:

@@ -144,7 +144,7 @@ def submit(
         if known is not None:
             return find(connection, tenant_id=tenant_id, job_id=known), True
     new = prepare(submission)
-    jobs.submit(connection, tenant_id=tenant_id, new_jobs=[new])
+    created_at = jobs.submit(connection, tenant_id=tenant_id, new_jobs=[new])
     if once is not None:
         idempotency.remember(
             connection,
@@ -153,7 +153,8 @@ def submit(
             fingerprint=once[1],
             resource_id=new.id,
         )
-    return find(connection, tenant_id=tenant_id, job_id=new.id), False
+    job = jobs.as_submitted(new, tenant_id=tenant_id, created_at=created_at)
+    return job, False
 
 
 def submit_many(

@@ -13,7 +13,7 @@ from web.door import Door, door
 from web.errors import register_errors
 from web.guard import open_to_all, register_guard
 from web.metrics import register_metrics
-from web.requests import register_json, traceparent
+from web.requests import cap_body, refuse_unstorable, register_json, traceparent
 from web.routes import catalogue, charts, console, health, jobs, series, uploads
 from web.stream import Hub
 
@@ -72,6 +72,8 @@ def _configure(app: APIFlask, settings: Settings) -> None:
         MAX_CONTENT_LENGTH=None,
         OPENAPI_VERSION="3.1.0",
         AUTO_404_RESPONSE=False,
+        AUTO_OPERATION_ID=True,
+        SERVERS=[{"url": "/"}],
         SPEC_FORMAT="json",
         LOCAL_SPEC_JSON_INDENT=0,
         AUTO_VALIDATION_ERROR_RESPONSE=False,
@@ -91,8 +93,10 @@ def _begin() -> None:
     g.trace_id = given.split("-")[1] if given else secrets.token_hex(16)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(trace_id=g.trace_id)
-    limit = None if request.path == "/v1/uploads" else door().settings.max_body_bytes
-    request.max_content_length = limit
+    settings = door().settings
+    uploads_file = request.path == "/v1/uploads"
+    cap_body(settings.max_upload_bytes if uploads_file else settings.max_body_bytes)
+    refuse_unstorable()
 
 
 def _finish(answer: Response) -> Response:

@@ -19,6 +19,11 @@ class Door:
     database: Database
     hub: Hub
 
+    def close(self) -> None:
+        """End the hub's thread and the pool; the application is of no use then."""
+        self.hub.close()
+        self.database.close()
+
 
 def door() -> Door:
     """Return the door of the running application."""

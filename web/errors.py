@@ -4,15 +4,17 @@ import logging
 import secrets
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import orjson
 from apiflask.exceptions import HTTPError
 from flask import Flask, Response, g, redirect, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from pydantic import ValidationError
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 
 from db.errors import KeyInFlight, KeyReused
 from tasks.errors import FieldError, InvalidParams, NotFound, StateConflict
+from tasks.submit import field_errors
 from web.stream import TooManyStreams
 
 _log = logging.getLogger(__name__)
@@ -46,14 +48,15 @@ class Kind:
 
 _KINDS: dict[type[Exception], Kind] = {
     Unauthenticated: Kind(401, "unauthenticated", "A valid API key is needed"),
-    Forbidden: Kind(403, "forbidden", "The key's role does not allow this"),
+    Forbidden: Kind(403, "forbidden", "Not allowed"),
     NotFound: Kind(404, "not-found", "Not found"),
     StateConflict: Kind(409, "state-conflict", "Not possible in this state"),
     KeyInFlight: Kind(409, "key-in-flight", "The first request is still running", 1),
     KeyReused: Kind(422, "key-reused", "The idempotency key had another body"),
     InvalidParams: Kind(422, "invalid-values", "Some values are not valid"),
     Malformed: Kind(400, "malformed", "The request cannot be read"),
-    WrongMediaType: Kind(415, "wrong-media-type", "The body's type is not supported"),
+    RecursionError: Kind(400, "malformed", "The request cannot be read"),
+    WrongMediaType: Kind(415, "wrong-media-type", "The media type is not supported"),
     TooManyStreams: Kind(429, "too-many-streams", "Too many held requests", 5),
 }
 _DETAILS: dict[type[Exception], str] = {
@@ -62,7 +65,10 @@ _DETAILS: dict[type[Exception], str] = {
     KeyInFlight: "a request with this Idempotency-Key is being worked on; try again",
     KeyReused: "this Idempotency-Key was used with another body; use a new key",
     TooManyStreams: "too many requests are being held; poll instead, or try again",
+    RecursionError: "the body is nested too deeply",
 }
+_NO_DATABASE = {"OperationalError", "InterfaceError", "TimeoutError"}
+"""psycopg's and SQLAlchemy's names for a server that does not answer."""
 
 
 def problem(
@@ -79,7 +85,7 @@ def problem(
         "title": title,
         "status": status,
         "detail": detail,
-        "instance": request.path,
+        "instance": quote(request.path, safe="/:@!$&'()*+,;="),
         "trace_id": g.get("trace_id") or secrets.token_hex(16),
     }
     if errors:
@@ -131,41 +137,40 @@ def _from_table(error: Exception) -> Response:
 
 
 def _from_werkzeug(error: HTTPException) -> Response:
-    status = error.code or 500
+    status, title = error.code or 500, error.name.capitalize()
     name = error.name.lower().replace(" ", "-")
     detail = error.description or error.name
     if isinstance(error, RequestEntityTooLarge):
-        name, detail = "too-large", "the body is larger than this call takes"
-    answer = problem(status, name, error.name, detail=detail)
+        name, title = "too-large", "The body is too large"
+        detail = "the body is larger than this call takes"
+    elif isinstance(error, BadRequest):
+        name, title = "malformed", _KINDS[Malformed].title
+    answer = problem(status, name, title, detail=detail)
     allowed = getattr(error, "valid_methods", None)
     if allowed:
         answer.headers["Allow"] = ", ".join(allowed)
-    if status == 413:  # noqa: PLR2004 - the rest of the body is not read
-        answer.headers["Connection"] = "close"
     return answer
 
 
 def _from_apiflask(error: HTTPError) -> Response:
-    """Tell APIFlask's validation errors with JSON pointers."""
-    by_place: dict[str, dict[str, list[str]]] = error.detail or {}
-    errors = tuple(
-        FieldError(_pointer(path), message.removeprefix("Value error, "))
-        for fields in by_place.values()
-        for path, messages in fields.items()
-        for message in messages
-    )
+    """Tell what pydantic found, with JSON pointers."""
+    found = error.__cause__
+    errors: tuple[FieldError, ...] = ()
+    if isinstance(found, ValidationError):
+        inside = request.args if "query" in error.detail else request.get_json()
+        errors = field_errors(found, given=inside)
     kind = _KINDS[InvalidParams]
     detail = "; ".join(f"{one.pointer or '/'}: {one.detail}" for one in errors[:3])
-    return problem(kind.status, kind.name, kind.title, detail=detail, errors=errors)
-
-
-def _pointer(path: str) -> str:
-    return "" if path == "_schema" else "/" + path.replace(".", "/")
+    return problem(
+        kind.status, kind.name, kind.title, detail=detail or str(error), errors=errors
+    )
 
 
 def _unforeseen(error: Exception) -> Response:
     _log.exception("unforeseen error", exc_info=error)
-    if "psycopg" in type(error).__module__ or "sqlalchemy" in type(error).__module__:
+    names = {kind.__name__ for kind in type(error).__mro__}
+    room = type(error).__module__.partition(".")[0]
+    if room in ("psycopg", "sqlalchemy") and names & _NO_DATABASE:
         answer = problem(
             503,
             "database-unavailable",

@@ -4,7 +4,7 @@ Each name is described in docs/reference/metrics.md; a test compares both.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import cast
 
 from flask import Flask, Response, current_app, g, request
@@ -13,8 +13,12 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from db import counts, processes
+from db.counts import Counts
+from db.processes import Process
 from db.session import Database
 from web.stream import Hub
+
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 def registry() -> CollectorRegistry:
@@ -47,7 +51,9 @@ def register_metrics(app: Flask, database: Database, hub: Hub) -> None:
     @app.after_request
     def count(answer: Response) -> Response:
         route = str(request.url_rule) if request.url_rule else "unknown"
-        requests.labels(route, request.method, str(answer.status_code)).inc()
+        # Anybody may invent a method; a label for each would fill the memory.
+        method = request.method if request.method in _METHODS else "other"
+        requests.labels(route, method, str(answer.status_code)).inc()
         if "began" in g:
             seconds.labels(route).observe(time.perf_counter() - g.began)
         return answer
@@ -67,64 +73,72 @@ class _TableCollector(Collector):
         with self._database.system() as connection:
             now = counts.counts(connection)
             alive = processes.alive(connection)
-        yield _gauge(
-            "forebay_jobs",
-            "Jobs by type and state.",
-            ["type", "state"],
-            [((kind, state), total) for kind, state, total in now.jobs],
-        )
-        yield _gauge(
-            "forebay_oldest_queued_seconds",
-            "Age of the oldest queued job of a queue.",
-            ["queue"],
-            [((queue,), age) for queue, age in now.oldest_queued_s],
-        )
-        yield _gauge(
-            "forebay_job_run_seconds",
-            "Quantiles of the run time over the last 15 minutes.",
-            ["type", "quantile"],
-            [((kind, str(level)), run) for kind, level, run, _ in now.durations],
-        )
-        yield _gauge(
-            "forebay_job_wait_seconds",
-            "Quantiles of the wait before a start over the last 15 minutes.",
-            ["type", "quantile"],
-            [((kind, str(level)), wait) for kind, level, _, wait in now.durations],
-        )
-        yield _gauge(
-            "forebay_outbox_messages", "Due outbox rows.", [], [((), now.outbox[0])]
-        )
-        yield _gauge(
-            "forebay_outbox_age_seconds",
-            "Age of the oldest due outbox row.",
-            [],
-            [((), now.outbox[1])],
-        )
-        yield _gauge(
-            "forebay_processes",
-            "Processes seen lately, by role.",
-            ["role"],
-            [
-                ((role,), sum(one.role == role for one in alive))
-                for role in ("worker", "dispatcher", "beat")
-            ],
-        )
-        yield _gauge(
-            "forebay_queue_ready_messages",
-            "Messages the broker holds ready, as the dispatcher saw it.",
-            ["queue"],
-            [
-                ((queue,), ready)
-                for one in alive
-                for queue, ready in one.detail.get("ready", {}).items()
-            ],
-        )
+        yield from _of_jobs(now)
+        yield from _of_processes(alive)
         yield _gauge(
             "forebay_held_requests",
             "Requests being held.",
             [],
             [((), self._hub.held)],
         )
+
+
+def _of_jobs(now: Counts) -> Iterator[GaugeMetricFamily]:
+    yield _gauge(
+        "forebay_jobs",
+        "Jobs by type and state.",
+        ["type", "state"],
+        [((kind, state), total) for kind, state, total in now.jobs],
+    )
+    yield _gauge(
+        "forebay_oldest_queued_seconds",
+        "Age of the oldest queued job of a queue.",
+        ["queue"],
+        [((queue,), age) for queue, age in now.oldest_queued_s],
+    )
+    yield _gauge(
+        "forebay_job_run_seconds",
+        "Quantiles of the run time over the last 15 minutes.",
+        ["type", "quantile"],
+        [((kind, str(level)), run) for kind, level, run, _ in now.durations],
+    )
+    yield _gauge(
+        "forebay_job_wait_seconds",
+        "Quantiles of the wait before a start over the last 15 minutes.",
+        ["type", "quantile"],
+        [((kind, str(level)), wait) for kind, level, _, wait in now.durations],
+    )
+    yield _gauge(
+        "forebay_outbox_messages", "Due outbox rows.", [], [((), now.outbox[0])]
+    )
+    yield _gauge(
+        "forebay_outbox_age_seconds",
+        "Age of the oldest due outbox row.",
+        [],
+        [((), now.outbox[1])],
+    )
+
+
+def _of_processes(alive: list[Process]) -> Iterator[GaugeMetricFamily]:
+    yield _gauge(
+        "forebay_processes",
+        "Processes seen lately, by role.",
+        ["role"],
+        [
+            ((role,), sum(one.role == role for one in alive))
+            for role in ("worker", "dispatcher", "beat")
+        ],
+    )
+    yield _gauge(
+        "forebay_queue_ready_messages",
+        "Messages the broker holds ready, as the dispatcher saw it.",
+        ["queue"],
+        [
+            ((queue,), ready)
+            for one in alive
+            for queue, ready in one.detail.get("ready", {}).items()
+        ],
+    )
 
 
 def _gauge(

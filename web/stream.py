@@ -15,7 +15,7 @@ import orjson
 
 from db import events
 from db.events import Event
-from db.jobs import FINAL_STATES, JOBS_CHANNEL
+from db.jobs import FINAL_STATES, JOBS_CHANNEL, Job
 from db.session import Database
 
 _log = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ class Hub:
         self._waiting: dict[str, set[threading.Event]] = {}
         self._held: Counter[int] = Counter()
         self._thread: threading.Thread | None = None
+        self._closed = threading.Event()
 
     @property
     def held(self) -> int:
@@ -77,17 +78,23 @@ class Hub:
                 if not self._waiting[job_id]:
                     del self._waiting[job_id]
 
+    def close(self) -> None:
+        """Stop listening, as soon as the next notification or quiet while is over."""
+        self._closed.set()
+
     def _listen(self) -> None:
-        while True:
+        while not self._closed.is_set():
             try:
                 for payload in events.listen(
                     self._database, channels=(JOBS_CHANNEL,), patience_s=_LOOK_AGAIN_S
                 ):
                     # None: listening began or it was quiet; something may be missed.
                     self._wake(None if payload is None else payload.split(":")[1])
+                    if self._closed.is_set():
+                        return
             except Exception as error:  # noqa: BLE001 - the database will come back
                 _log.warning("listening interrupted: %s", error)
-                time.sleep(1)
+                self._closed.wait(1)
 
     def _wake(self, job_id: str | None) -> None:
         with self._lock:
@@ -100,26 +107,24 @@ class Hub:
 
 
 def stream_job(
-    hub: Hub, database: Database, *, tenant_id: int, job_id: str, after: int
+    hub: Hub, database: Database, *, job: Job, after: int
 ) -> Iterator[bytes]:
     """Yield a job's events as server-sent events, from the one after ``after`` on.
 
     Ends with the job's last event, or after five minutes, when the client comes back
-    with Last-Event-ID.
+    with Last-Event-ID. Yields nothing where the job has ended and all was told.
 
     Raises:
         TooManyStreams: before anything is yielded.
     """
     ends_at = time.monotonic() + _LONGEST_STREAM_S
-    said_at = time.monotonic()
-    with hub.watch(tenant_id=tenant_id, job_id=job_id) as signal:
+    with hub.watch(tenant_id=job.tenant_id, job_id=job.id) as signal:
+        new = _after(database, job, after)
+        if not new and job.state in FINAL_STATES:
+            return
         yield f"retry: {_RECONNECT_AFTER_MS}\n\n".encode()
+        said_at = time.monotonic()
         while time.monotonic() < ends_at:
-            signal.clear()
-            with database.tenant(tenant_id) as connection:
-                new = events.after(
-                    connection, tenant_id=tenant_id, job_id=job_id, event_id=after
-                )
             for event in new:
                 yield _encode(event)
                 said_at = time.monotonic()
@@ -129,7 +134,17 @@ def stream_job(
             if time.monotonic() - said_at >= _COMMENT_EVERY_S:
                 yield b": still here\n\n"
                 said_at = time.monotonic()
-            signal.wait(_LOOK_AGAIN_S)
+            comment_in_s = said_at + _COMMENT_EVERY_S - time.monotonic()
+            signal.wait(min(_LOOK_AGAIN_S, comment_in_s))
+            signal.clear()
+            new = _after(database, job, after)
+
+
+def _after(database: Database, job: Job, event_id: int) -> list[Event]:
+    with database.tenant(job.tenant_id) as connection:
+        return events.after(
+            connection, tenant_id=job.tenant_id, job_id=job.id, event_id=event_id
+        )
 
 
 def _encode(event: Event) -> bytes:

@@ -11,6 +11,8 @@ from tests.db import rows
 
 pytestmark = pytest.mark.servers
 
+IMPATIENT = text("SET LOCAL lock_timeout = '2s'")
+
 
 def _take(connection, window=100, limit=100, queue="system") -> list[outbox.Message]:
     return outbox.take(connection, queue=queue, window=window, limit=limit)
@@ -92,6 +94,7 @@ def test_another_queues_unclaimed_messages_do_not_fill_the_window(database, tena
 def test_two_takers_share_the_messages_without_waiting(database, tenant_id):
     ids = [rows.queued(database, tenant_id) for _ in range(4)]
     with database.system() as one, database.system() as two:
+        two.execute(IMPATIENT)
         first = [message.job_id for message in _take(one, limit=2)]
         second = [message.job_id for message in _take(two)]
     assert (first, second) == (ids[:2], ids[2:])
@@ -173,6 +176,7 @@ def test_only_running_jobs_whose_lease_ran_out_are_expired(database, tenant_id):
         )
     rows.change(database, "UPDATE jobs SET state = 'failed' WHERE id = :id", id=ended)
     with database.system() as one, database.system() as two:
+        two.execute(IMPATIENT)
         assert outbox.expired(one, limit=1) == [(silent[1], 1)]
         assert outbox.expired(two, limit=9) == [(silent[0], 1)]
 

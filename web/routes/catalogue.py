@@ -5,12 +5,15 @@ from flask import Response
 
 from tasks.catalog import job_types
 from web.guard import open_to_all
+from web.openapi import answers
 from web.representation import json_response
+from web.schemas.catalogue import JobTypeList
 
 bp = APIBlueprint("catalogue", __name__, tag="Job types")
 
 
 @bp.get("/v1/job-types")
+@bp.doc(responses=answers(200, "All job types", JobTypeList))
 def list_job_types() -> Response:
     """List the job types with the JSON Schema of their params and their limits."""
     return json_response(

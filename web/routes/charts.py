@@ -16,6 +16,7 @@ from web import charts
 from web.door import door, identity
 from web.formats import JSON, wanted_format
 from web.guard import open_to_all
+from web.openapi import Anything, answers
 from web.representation import json_response
 
 bp = APIBlueprint("charts", __name__, tag="Charts")
@@ -27,8 +28,9 @@ _LEAST_HISTORY = timedelta(days=7)
 
 
 @bp.get("/v1/jobs/<job_id>/chart")
+@bp.doc(responses=answers(200, "The picture", Anything, SVG, PNG))
 def get_chart(job_id: str) -> Response:
-    """Draw one series of a result; ``?series=`` names it, the first by default."""
+    """Draw one series of a result: that of ``?series=``, else the most eventful."""
     tenant_id = identity().tenant_id
     with door().database.tenant(tenant_id) as connection:
         job = submit.find(connection, tenant_id=tenant_id, job_id=job_id)
@@ -78,6 +80,8 @@ def _spec(job: Job, result: dict[str, Any], name: str | None) -> dict[str, Any]:
     found = [item for item in items if name in (None, item["unique_id"])]
     if not found:
         raise NotFound(f"no series {name} in this result")
+    # Where nobody names a series, the one with most to see.
+    found.sort(key=lambda item: -len(item.get("anomalies", ())))
     unit = _unit(job, found[0]["unique_id"])
     if job.type == "analysis.run":
         return charts.analysis_chart(found[0], unit=unit)

@@ -6,21 +6,24 @@ from apiflask import APIBlueprint
 from flask import Response, request
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from werkzeug.exceptions import Forbidden
 
 from db import migrate, processes
 from db.processes import Process
 from db.session import Connection
 from tasks.catalog import QUEUES
 from web.door import door
+from web.errors import Forbidden
 from web.guard import open_to_all
 from web.metrics import registry
+from web.openapi import answers
 from web.representation import json_response
+from web.schemas.health import HealthOut, ReadyOut
 
 bp = APIBlueprint("health", __name__, tag="Health")
 
 
 @bp.get("/health")
+@bp.doc(responses=answers(200, "It answers", HealthOut))
 @open_to_all
 def health() -> Response:
     """Say that this process answers; depends on nothing else."""
@@ -28,6 +31,12 @@ def health() -> Response:
 
 
 @bp.get("/ready")
+@bp.doc(
+    responses={
+        **answers(200, "All parts are there", ReadyOut),
+        **answers(503, "Some part is not", ReadyOut),
+    }
+)
 @open_to_all
 def ready() -> Response:
     """Say whether jobs can be taken and run; 503 names each part that fails."""
@@ -52,6 +61,7 @@ def ready() -> Response:
 
 
 @bp.get("/metrics")
+@bp.doc(responses=answers(200, "Prometheus text", None, "text/plain"))
 @open_to_all
 def metrics() -> Response:
     """Give Prometheus metrics to the addresses that the settings allow."""

@@ -14,16 +14,17 @@ from tasks import submit
 from tasks.errors import FieldError, InvalidParams, NotFound, StateConflict
 from tasks.submit import Submission
 from web.door import door, identity
-from web.errors import Malformed, as_problem
-from web.formats import result_response
-from web.openapi import answers
+from web.errors import as_problem
+from web.formats import ARROW, CSV, result_response
+from web.openapi import Anything, answers
 from web.representation import etag, job_json, json_response
 from web.requests import (
     idempotency_key,
     json_body,
     next_link,
-    traceparent,
+    trace_context,
     wait_s,
+    whole_number,
 )
 from web.schemas.jobs import (
     BatchOut,
@@ -42,11 +43,16 @@ _RETRY_AFTER_S = "1"
 
 @bp.post("")
 @bp.input(SubmitJob, arg_name="body")
-@bp.doc(responses=answers(202, "The job", JobOut))
+@bp.doc(
+    responses={
+        **answers(202, "The job", JobOut),
+        **answers(200, "The job, which ended while it was waited for", JobOut),
+    }
+)
 def submit_job(body: SubmitJob) -> Response:
     """Submit a job; with ``Prefer: wait=20`` the answer waits for its end."""
     tenant_id = identity().tenant_id
-    key = idempotency_key()
+    patience, key = wait_s(), idempotency_key()
     once = None
     if key is not None:
         once = (key, submit.fingerprint(request.path, json_body()))
@@ -54,7 +60,6 @@ def submit_job(body: SubmitJob) -> Response:
         job, replayed = submit.submit(
             connection, tenant_id=tenant_id, submission=_submission(body), once=once
         )
-    patience = wait_s()
     if patience is not None:
         job = _wait(job, patience, until_end=True)
     answer = _job_response(job, accepted=True)
@@ -138,6 +143,7 @@ def get_job(job_id: str) -> Response:
 
 
 @bp.get("/<job_id>/result")
+@bp.doc(responses=answers(200, "The result", Anything, CSV, ARROW))
 def get_result(job_id: str) -> Response:
     """Give the result as JSON, CSV or Arrow, as Accept asks."""
     job = _find(job_id)
@@ -147,21 +153,22 @@ def get_result(job_id: str) -> Response:
 
 
 @bp.get("/<job_id>/events")
+@bp.doc(
+    responses={
+        **answers(200, "Server-sent events", None, "text/event-stream"),
+        204: "The job has ended, and all was told",
+    }
+)
 def get_events(job_id: str) -> Response:
     """Stream the job's events; ``Last-Event-ID`` resumes without a gap."""
     job = _find(job_id)
-    after = request.headers.get("Last-Event-ID") or request.args.get("after") or "0"
-    if not after.isdigit():
-        raise Malformed("Last-Event-ID is a whole number")
+    told = request.headers.get("Last-Event-ID") or request.args.get("after") or "0"
+    after = whole_number(told, name="Last-Event-ID")
     here = door()
-    stream = stream_job(
-        here.hub,
-        here.database,
-        tenant_id=job.tenant_id,
-        job_id=job.id,
-        after=int(after),
-    )
-    first = next(stream)  # takes the place now, so that 429 can still be answered
+    stream = stream_job(here.hub, here.database, job=job, after=after)
+    first = next(stream, None)  # takes the place now: 429 can still be answered
+    if first is None:
+        return Response(status=204)  # tells an EventSource not to come back
 
     def body() -> Any:
         yield first
@@ -223,12 +230,12 @@ def _submission(body: SubmitJob) -> Submission:
         priority=body.priority,
         timeout_s=body.timeout_s,
         deadline=body.deadline,
-        traceparent=traceparent(),
+        traceparent=trace_context(),
     )
 
 
 def _submit_items(
-    connection: Any, tenant_id: int, raw: list[dict[str, Any]]
+    connection: Any, tenant_id: int, raw: list[Any]
 ) -> list[dict[str, Any]]:
     parsed = [_parse_item(item) for item in raw]
     good = [item for item in parsed if isinstance(item, Submission)]
@@ -241,11 +248,13 @@ def _submit_items(
     ]
 
 
-def _parse_item(item: dict[str, Any]) -> Submission | InvalidParams:
+def _parse_item(item: Any) -> Submission | InvalidParams:
     try:
         return _submission(SubmitJob.model_validate(item))
     except ValidationError as error:
-        return InvalidParams("the item is not valid", submit.field_errors(error))
+        return InvalidParams(
+            "the item is not valid", submit.field_errors(error, given=item)
+        )
 
 
 def _item_json(outcome: NewJob | InvalidParams) -> dict[str, Any]:
@@ -289,11 +298,13 @@ def _wait(job: Job, patience_s: float, *, until_end: bool) -> Job:
 
 def _job_response(job: Job, *, accepted: bool = False) -> Response:
     body = job_json(job)
-    if job.state == "queued":
+    ended = job.state in FINAL_STATES
+    patience = wait_s()
+    waited = patience is not None
+    # Counting the line takes longer than joining it: a mere submission is not told.
+    if job.state == "queued" and (waited or not accepted):
         with door().database.system() as connection:
             body["queue"]["position"] = jobs.position(connection, job=job)
-    ended = job.state in FINAL_STATES
-    waited = "Prefer" in request.headers
     if job.state == "succeeded" and waited:
         body["result"] = orjson.Fragment(_result(job))
     answer = json_response(body, 202 if accepted and not (ended and waited) else 200)
@@ -302,7 +313,7 @@ def _job_response(job: Job, *, accepted: bool = False) -> Response:
     if not ended:
         answer.headers["Retry-After"] = _RETRY_AFTER_S
     if waited:
-        answer.headers["Preference-Applied"] = request.headers["Prefer"]
+        answer.headers["Preference-Applied"] = f"wait={patience}"
     return answer
 
 

@@ -1,9 +1,11 @@
 """Series and their observations, forecasts and anomalies."""
 
 import re
+import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from apiflask import APIBlueprint
 from flask import Response, request
@@ -11,17 +13,22 @@ from flask import Response, request
 from db import analyses, forecasts, observations, series
 from db.series import SeriesExtent
 from tasks.errors import FieldError, InvalidParams, NotFound
+from tasks.ingest import CONTENT_TYPES
 from tasks.inputs import KEY_PATTERN
 from tasks.observations import load_observations
 from web import formats
 from web.door import door, identity
+from web.errors import Malformed, WrongMediaType
 from web.openapi import answers
 from web.representation import json_response
-from web.requests import next_link
+from web.requests import next_link, whole_number
 from web.schemas.jobs import Page
 from web.schemas.series import (
+    AnomalyList,
+    ForecastList,
     ForecastQuery,
     LoadOut,
+    ObservationsOut,
     SeriesBody,
     SeriesList,
     SeriesOut,
@@ -92,15 +99,18 @@ def get_series(key: str) -> Response:
 @bp.doc(responses=answers(200, "What became of each row", LoadOut))
 def post_observations(key: str) -> Response:
     """Store observations at once: JSON, CSV, NDJSON, Arrow stream or Parquet."""
-    tenant_id = identity().tenant_id
-    with door().database.tenant(tenant_id) as connection:
+    tenant_id, packing = identity().tenant_id, _packing()
+    if request.mimetype not in ("", formats.JSON, *CONTENT_TYPES):
+        known = ", ".join((formats.JSON, *CONTENT_TYPES))
+        raise WrongMediaType(f"observations come as one of {known}")
+    with door().database.tenant(tenant_id) as connection, _readable():
         result = load_observations(
             connection,
             tenant_id=tenant_id,
             series_key=_valid(key),
-            body=request.stream,
+            body=cast("BinaryIO", request.stream),
             content_type=request.mimetype,
-            gzipped=request.headers.get("Content-Encoding", "").lower() == "gzip",
+            gzipped=packing == "gzip",
             now=datetime.now(UTC),
         )
     return json_response(result)
@@ -108,6 +118,11 @@ def post_observations(key: str) -> Response:
 
 @bp.get("/<key>/observations")
 @bp.input(Stretch, location="query", arg_name="stretch")
+@bp.doc(
+    responses=answers(
+        200, "The stretch, ascending", ObservationsOut, formats.CSV, formats.ARROW
+    )
+)
 def get_observations(key: str, stretch: Stretch) -> Response:
     """Stream a stretch as JSON, CSV or Arrow; ``as_of`` gives what was known then."""
     found = _find(key)
@@ -121,6 +136,7 @@ def get_observations(key: str, stretch: Stretch) -> Response:
 
 @bp.get("/<key>/forecasts")
 @bp.input(ForecastQuery, location="query", arg_name="query")
+@bp.doc(responses=answers(200, "The newest first", ForecastList))
 def get_forecasts(key: str, query: ForecastQuery) -> Response:
     """Show what forecast jobs stored for a series, the newest first."""
     found, tenant_id = _find(key), identity().tenant_id
@@ -138,23 +154,41 @@ def get_forecasts(key: str, query: ForecastQuery) -> Response:
 
 @bp.get("/<key>/anomalies")
 @bp.input(Page, location="query", arg_name="query")
+@bp.doc(responses=answers(200, "A page, the newest find first", AnomalyList))
 def get_anomalies(key: str, query: Page) -> Response:
     """Show what analysis jobs found in a series, the newest find first."""
     found, tenant_id = _find(key), identity().tenant_id
-    if query.cursor is not None and not query.cursor.isdigit():
-        raise InvalidParams("not a cursor", (FieldError("/cursor", "not a cursor"),))
+    before = whole_number(query.cursor, name="cursor") if query.cursor else None
     with door().database.tenant(tenant_id) as connection:
         stored = analyses.of_series(
             connection,
             tenant_id=tenant_id,
             series_id=found.id,
-            before=int(query.cursor) if query.cursor else None,
+            before=before,
             limit=query.limit + 1,
         )
     shown = stored[: query.limit]
     cursor = str(shown[-1]["id"]) if len(stored) > query.limit else None
     body = {"items": [_anomaly_json(row) for row in shown], "next_cursor": cursor}
     return next_link(json_response(body), cursor)
+
+
+def _packing() -> str:
+    packing = request.headers.get("Content-Encoding", "identity").lower()
+    if packing not in ("gzip", "identity"):
+        raise WrongMediaType(f"a body may be packed with gzip, not with {packing}")
+    return packing
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Tell a body that is no JSON, or no whole gzip, from one with bad values."""
+    try:
+        yield
+    except InvalidParams as error:
+        if isinstance(error.__cause__, ValueError | EOFError | OSError | zlib.error):
+            raise Malformed(str(error)) from error
+        raise
 
 
 def _batches(found: SeriesExtent, stretch: Stretch) -> Iterator[Any]:

@@ -6,15 +6,17 @@ from pathlib import Path
 
 from apiflask import APIBlueprint
 from flask import Response, request
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from db import idempotency, uploads
 from db.ids import new_id
 from tasks.errors import FieldError, InvalidParams
 from tasks.submit import fingerprint
 from web.door import door, identity
+from web.errors import Malformed
+from web.openapi import answers
 from web.representation import json_response
 from web.requests import idempotency_key
+from web.schemas.uploads import UploadOut
 
 bp = APIBlueprint("uploads", __name__, url_prefix="/v1/uploads", tag="Uploads")
 
@@ -22,16 +24,16 @@ _PIECE_BYTES = 1 << 20
 
 
 @bp.post("")
+@bp.doc(responses=answers(201, "The file was received whole", UploadOut))
 def upload() -> Response:
     """Take the body as a file; name it with ``?filename=``; returns its id."""
-    here, who = door(), identity()
+    here, who, key = door(), identity(), idempotency_key()
     upload_id = new_id("upl")
     folder = here.settings.artifacts_path / "uploads" / str(who.tenant_id)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / upload_id
     filename = request.args.get("filename", "upload")[:200]
-    size, digest = _receive(path, limit=here.settings.max_upload_bytes)
-    key = idempotency_key()
+    size, digest = _receive(path)
     mark = fingerprint(request.path, [digest, filename])
     try:
         with here.database.tenant(who.tenant_id) as connection:
@@ -75,18 +77,21 @@ def upload() -> Response:
     return answer
 
 
-def _receive(path: Path, *, limit: int) -> tuple[int, str]:
+def _piece() -> bytes:
+    try:
+        return request.stream.read(_PIECE_BYTES)
+    except OSError as error:
+        raise Malformed("the body broke off before its end") from error
+
+
+def _receive(path: Path) -> tuple[int, str]:
     """Write the body to a file that appears whole or not at all."""
-    if (request.content_length or 0) > limit:
-        raise RequestEntityTooLarge
     partial = path.with_suffix(".part")
     digest, size = hashlib.sha256(), 0
     try:
         with partial.open("wb") as file:
-            while piece := request.stream.read(_PIECE_BYTES):
+            while piece := _piece():
                 size += len(piece)
-                if size > limit:
-                    raise RequestEntityTooLarge
                 digest.update(piece)
                 file.write(piece)
             file.flush()

@@ -2,13 +2,15 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from tasks.inputs import Instant
 
 Label = Annotated[str, Field(max_length=200)]
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 LARGEST_BATCH = 1_000
+BatchEntry = Annotated[Any, WithJsonSchema({"$ref": "#/components/schemas/SubmitJob"})]
+"""Anything, so that one bad item does not refuse the others; meant is SubmitJob."""
 
 
 class Body(BaseModel):
@@ -33,7 +35,7 @@ class SubmitJob(Body):
 class SubmitBatch(Body):
     """Up to 1,000 jobs in one transaction; each item is judged by itself."""
 
-    jobs: list[dict[str, Any]] = Field(min_length=1, max_length=LARGEST_BATCH)
+    jobs: list[BatchEntry] = Field(min_length=1, max_length=LARGEST_BATCH)
 
 
 class Page(Body):

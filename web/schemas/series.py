@@ -1,7 +1,7 @@
 """Bodies and queries of the series calls."""
 
 import zoneinfo
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, field_validator
 
@@ -66,6 +66,7 @@ class SeriesOut(BaseModel):
     freshness_s: float | None
     created_at: str
     updated_at: str
+    links: dict[str, str]
 
 
 class SeriesList(BaseModel):
@@ -93,3 +94,66 @@ class LoadOut(BaseModel):
     duplicates: int
     rejected: list[Rejected]
     rejected_total: int
+
+
+class Observation(BaseModel):
+    """A value at an instant."""
+
+    ts: str
+    value: float | None
+
+
+class ObservationsOut(BaseModel):
+    """A stretch of a series, ascending."""
+
+    key: str
+    observations: list[Observation]
+
+
+class ForecastPoint(BaseModel):
+    """One step of a forecast; ``q`` holds the quantiles by level."""
+
+    ds: str
+    mean: float
+    q: dict[str, float]
+
+
+class ForecastOut(BaseModel):
+    """A stored forecast."""
+
+    id: str
+    unique_id: str
+    job_id: str
+    cutoff: str
+    issued_at: str
+    model: str
+    points: list[ForecastPoint]
+    evaluation: dict[str, Any] | None
+    warnings: list[str]
+
+
+class ForecastList(BaseModel):
+    """Stored forecasts of a series, the newest first."""
+
+    items: list[ForecastOut]
+    next_cursor: None
+
+
+class AnomalyOut(BaseModel):
+    """A stretch that an analysis found unusual."""
+
+    id: int
+    analysis_id: str
+    start: str
+    end: str
+    kind: str
+    severity: str
+    score: float
+    explanation: str
+
+
+class AnomalyList(BaseModel):
+    """A page of the anomalies of a series, the newest find first."""
+
+    items: list[AnomalyOut]
+    next_cursor: str | None

@@ -5,6 +5,7 @@ async function draw(element) {
     element.textContent = (await answer.json()).detail;
     return;
   }
+  element.textContent = "";
   await window.vegaEmbed(element, await answer.json(), { actions: false, renderer: "svg" });
   element.dataset.drawn = "yes";
 }

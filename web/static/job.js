@@ -5,11 +5,13 @@ const finals = ["succeeded", "failed", "cancelled"];
 
 function show(event) {
   const body = JSON.parse(event.data);
-  const state = document.getElementById("state");
-  state.textContent = body.state;
-  state.className = `state ${body.state}`;
+  if (!card.dataset.ended) {
+    const state = document.getElementById("state");
+    state.textContent = body.state;
+    state.className = `state ${body.state}`;
+  }
   const bar = document.getElementById("progress");
-  if (body.progress) {
+  if (body.progress && bar) {
     bar.max = body.progress.total;
     bar.value = body.progress.done;
     document.getElementById("message").textContent =
@@ -20,7 +22,9 @@ function show(event) {
   document.getElementById("events").append(line);
   if (finals.includes(body.kind)) {
     source.close();
-    window.location.reload();
+    if (!card.dataset.ended) {
+      window.location.reload();
+    }
   }
 }
 

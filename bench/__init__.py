@@ -1,0 +1,1 @@
+"""Benches: they measure and print, and judge nothing but broken runs."""

@@ -1,0 +1,1 @@
+"""What many would write by hand instead of Forebay: Flask, ``delay``, Redis."""

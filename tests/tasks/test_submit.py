@@ -1,0 +1,266 @@
+"""Submitting: validate against the catalogue, then one transaction for all."""
+
+from dataclasses import asdict
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from db.errors import KeyInFlight, KeyReused
+from tasks import submit
+from tasks.errors import FieldError, InvalidParams, NotFound, StateConflict
+from tasks.submit import Submission
+from tests.db import rows
+
+ECHO = Submission("system.echo", {"payload": {"a": 1}})
+
+
+def _submit(database, tenant_id, submission=ECHO, once=None):
+    with database.tenant(tenant_id) as connection:
+        return submit.submit(
+            connection, tenant_id=tenant_id, submission=submission, once=once
+        )
+
+
+def _retry(database, tenant_id, job_id):
+    with database.tenant(tenant_id) as connection:
+        return submit.retry(connection, tenant_id=tenant_id, job_id=job_id)
+
+
+def _jobs(database) -> int:
+    return rows.value(database, "SELECT count(*) FROM jobs")
+
+
+def test_the_job_type_decides_what_the_client_leaves_open():
+    new = submit.prepare(Submission("forecast.run", {"series": ["a"], "horizon": 3}))
+    assert (new.queue, new.timeout_s, new.max_attempts) == ("forecast", 600, 3)
+    assert new.priority == 5
+    assert new.params["quantiles"] == [0.1, 0.5, 0.9]
+
+
+def test_the_client_decides_what_it_may():
+    asked = Submission(
+        "system.echo",
+        labels={"team": "grid"},
+        priority=9,
+        timeout_s=7,
+        deadline=rows.AT,
+        traceparent="00-1-2-01",
+    )
+    new = asdict(submit.prepare(asked))
+    for name in ("labels", "priority", "timeout_s", "deadline", "traceparent"):
+        assert new[name] == getattr(asked, name)
+
+
+def test_an_unknown_job_type_is_refused_with_the_known_ones():
+    with pytest.raises(InvalidParams, match=r"known are analysis\.run,") as caught:
+        submit.prepare(Submission("forecast.walk"))
+    assert [error.pointer for error in caught.value.errors] == ["/type"]
+
+
+def test_every_bad_field_is_named_by_its_place():
+    with pytest.raises(InvalidParams, match=r"the params of forecast\.run") as caught:
+        submit.prepare(
+            Submission(
+                "forecast.run",
+                {
+                    "data": [{"ds": "2026-01-01T00:00:00Z", "y": "many"}, {"y": 1}],
+                    "horizon": 0,
+                    "a/b~c": 1,
+                },
+            )
+        )
+    assert {error.pointer for error in caught.value.errors} == {
+        "/params/data/0/y",
+        "/params/data/1/ds",
+        "/params/horizon",
+        "/params/a~1b~0c",
+    }
+
+
+@pytest.mark.parametrize(
+    ("series", "pointer"),
+    [
+        (["Bad Key"], "/params/series/0"),
+        (["good", 5], "/params/series/1"),
+        ({"tag": ""}, "/params/series/tag"),
+        ([], "/params/series"),
+        (5, "/params/series"),
+    ],
+)
+def test_a_place_that_may_hold_two_kinds_is_named_as_it_is_in_the_body(series, pointer):
+    with pytest.raises(InvalidParams) as caught:
+        submit.prepare(Submission("forecast.run", {"series": series, "horizon": 1}))
+    assert pointer in {error.pointer for error in caught.value.errors}
+    for error in caught.value.errors:
+        assert error.pointer.split("/")[:3] == ["", "params", "series"]
+        assert "TagSelection" not in error.pointer
+        assert "list[" not in error.pointer
+
+
+def test_the_words_of_an_error_hold_no_value_of_the_request():
+    with pytest.raises(InvalidParams) as caught:
+        submit.prepare(Submission("forecast.run", {"series": ["S3cret"], "horizon": 1}))
+    told = str(caught.value) + str(caught.value.errors)
+    assert "S3cret" not in told
+
+
+def test_a_fault_of_the_whole_body_points_to_its_root():
+    class Body(BaseModel):
+        number: int
+
+    with pytest.raises(ValidationError) as caught:
+        Body.model_validate([])
+    (error,) = submit.field_errors(caught.value, given=[])
+    assert error == FieldError("", error.detail)
+
+
+def test_a_fingerprint_ignores_the_order_of_names_and_nothing_else():
+    mark = submit.fingerprint("/v1/jobs", {"a": 1, "b": [1, 2]})
+    assert submit.fingerprint("/v1/jobs", {"b": [1, 2], "a": 1}) == mark
+    others = [
+        ("/v1/jobs", {"a": 1, "b": [2, 1]}),
+        ("/v1/jobs", {"a": 1}),
+        ("/v1/jobs", {"a": "1", "b": [1, 2]}),
+        ("/v1/uploads", {"a": 1, "b": [1, 2]}),
+    ]
+    assert mark not in [submit.fingerprint(*other) for other in others]
+
+
+@pytest.mark.servers
+def test_a_submission_is_stored_with_its_defaults(database, tenant_id):
+    job, seen_before = _submit(
+        database, tenant_id, Submission("system.echo", {"payload": {"a": 1}})
+    )
+    assert not seen_before
+    assert job == rows.job(database, tenant_id, job.id)
+    assert job.params == {"payload": {"a": 1}, "duration_s": 0}
+
+
+@pytest.mark.servers
+def test_a_submission_that_is_not_valid_stores_nothing(database, tenant_id):
+    with pytest.raises(InvalidParams):
+        _submit(database, tenant_id, Submission("system.echo", {"payload": 1}))
+    assert _jobs(database) == 0
+
+
+@pytest.mark.servers
+def test_the_same_key_and_body_make_one_job(database, tenant_id):
+    once = ("key", submit.fingerprint("/v1/jobs", {"a": 1}))
+    first, _ = _submit(database, tenant_id, once=once)
+    again, seen_before = _submit(database, tenant_id, once=once)
+    assert seen_before
+    assert again == first
+    assert _jobs(database) == 1
+
+
+@pytest.mark.servers
+def test_the_same_key_with_another_body_is_refused(database, tenant_id):
+    _submit(database, tenant_id, once=("key", b"one"))
+    with pytest.raises(KeyReused):
+        _submit(database, tenant_id, once=("key", b"other"))
+    assert _jobs(database) == 1
+
+
+@pytest.mark.servers
+def test_a_key_whose_first_request_has_not_ended_is_in_flight(database, tenant_id):
+    with database.tenant(tenant_id) as connection:
+        submit.submit(
+            connection, tenant_id=tenant_id, submission=ECHO, once=("key", b"one")
+        )
+        with pytest.raises(KeyInFlight):
+            _submit(database, tenant_id, once=("key", b"one"))
+    assert _jobs(database) == 1
+
+
+@pytest.mark.servers
+def test_a_refused_submission_does_not_use_up_its_key(database, tenant_id):
+    bad = Submission("system.echo", {"payload": 1})
+    with pytest.raises(InvalidParams):
+        _submit(database, tenant_id, bad, once=("key", b"bad"))
+    _, seen_before = _submit(database, tenant_id, once=("key", b"good"))
+    assert not seen_before
+
+
+@pytest.mark.servers
+def test_of_many_submissions_the_good_ones_are_stored(database, tenant_id):
+    wanted = [ECHO, Submission("nothing"), ECHO, Submission("system.echo", {"x": 1})]
+    with database.tenant(tenant_id) as connection:
+        made = submit.submit_many(connection, tenant_id=tenant_id, submissions=wanted)
+    good = [one.id for one in made if not isinstance(one, InvalidParams)]
+    assert [isinstance(one, InvalidParams) for one in made] == [
+        False,
+        True,
+        False,
+        True,
+    ]
+    for job_id in good:
+        assert rows.job(database, tenant_id, job_id).state == "queued"
+    assert _jobs(database) == 2
+
+
+@pytest.mark.servers
+def test_many_submissions_may_all_be_bad(database, tenant_id):
+    with database.tenant(tenant_id) as connection:
+        submit.submit_many(
+            connection, tenant_id=tenant_id, submissions=[Submission("nothing")]
+        )
+    assert _jobs(database) == 0
+
+
+@pytest.mark.servers
+def test_a_job_of_another_tenant_is_not_found(database, tenant_id, other_tenant_id):
+    job, _ = _submit(database, tenant_id)
+    for call in (submit.find, submit.cancel, submit.retry):
+        with (
+            pytest.raises(NotFound, match=f"no job {job.id}"),
+            database.tenant(other_tenant_id) as connection,
+        ):
+            call(connection, tenant_id=other_tenant_id, job_id=job.id)
+    assert rows.job(database, tenant_id, job.id).state == "queued"
+
+
+@pytest.mark.servers
+def test_a_cancelled_job_comes_back_as_it_is_now(database, tenant_id):
+    job, _ = _submit(database, tenant_id)
+    for _ in range(2):
+        with database.tenant(tenant_id) as connection:
+            cancelled = submit.cancel(connection, tenant_id=tenant_id, job_id=job.id)
+        assert (cancelled.state, cancelled.version) == ("cancelled", 2)
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("state", ["failed", "cancelled"])
+def test_a_retry_is_a_new_job_like_the_first_one(database, tenant_id, register, state):
+    asked = Submission("system.echo", labels={"a": "b"}, priority=8, timeout_s=9)
+    job, _ = _submit(database, tenant_id, asked)
+    rows.claim(database, job.id)
+    rows.finish(database, job.id, state=state)
+    again = _retry(database, tenant_id, job.id)
+    assert again.id != job.id
+    assert (again.state, again.attempt, again.retry_of) == ("queued", 1, job.id)
+    for name in ("type", "params", "labels", "priority", "timeout_s", "max_attempts"):
+        assert getattr(again, name) == getattr(job, name)
+
+
+@pytest.mark.servers
+def test_a_chain_of_retries_leads_back_to_its_first_job(database, tenant_id):
+    first, _ = _submit(database, tenant_id)
+    job = first
+    for _ in range(3):
+        rows.claim(database, job.id)
+        rows.finish(database, job.id, state="failed")
+        job = _retry(database, tenant_id, job.id)
+        assert job.retry_of == first.id
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("state", ["queued", "running", "succeeded"])
+def test_a_job_that_did_not_fail_cannot_be_retried(database, tenant_id, state):
+    job, _ = _submit(database, tenant_id)
+    if state != "queued":
+        rows.claim(database, job.id)
+    if state == "succeeded":
+        rows.finish(database, job.id, result={})
+    with pytest.raises(StateConflict, match=f"{job.id} is {state}"):
+        _retry(database, tenant_id, job.id)
+    assert _jobs(database) == 1

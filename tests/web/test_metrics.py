@@ -1,0 +1,123 @@
+"""Prometheus metrics: what they count, who may read them, where they are explained."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from db import keys, processes
+from db.session import Database
+from tests.web import samples
+from tests.web.caller import Caller
+from tests.web.work import Work
+
+pytestmark = pytest.mark.servers
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference" / "metrics.md"
+ALERTS = ROOT / "compose" / "alerts.yaml"
+
+
+def scrape(api: Caller, **environ) -> dict[str, float]:
+    """Return all samples by name and labels."""
+    answer = api.get("/metrics", environ_overrides=environ)
+    assert answer.status_code == 200, answer.text
+    return {
+        name + "".join(f" {key}={labels[key]}" for key in sorted(labels)): value
+        for family in text_string_to_metric_families(answer.text)
+        for name, labels, value, *_ in family.samples
+    }
+
+
+@pytest.fixture
+def busy(own_settings, make_app) -> Caller:
+    """A platform that has run a job, holds another, and has a dispatcher."""
+    app = make_app(own_settings)
+    database: Database = app.extensions["forebay"].database
+    with database.system() as connection:
+        tenant_id = keys.ensure_tenant(connection, name="tenant")
+        secret = keys.issue(connection, tenant_id=tenant_id, name="a", role="member")
+        ready = {"ready": {"forecast": 3}, "broker": {"state": "ok"}}
+        processes.seen(connection, name="d", role="dispatcher", detail=ready)
+        processes.seen(connection, name="w", role="worker", queues=["forecast"])
+    api, work = Caller(app, secret), Work(database, own_settings)
+    done = api.submit()
+    work.end(done["id"])
+    api.submit(**samples.forecast(series=["a"]))
+    return api
+
+
+def test_jobs_are_counted_from_the_tables(busy):
+    found = scrape(busy)
+    assert found["forebay_jobs state=succeeded type=system.echo"] == 1
+    assert found["forebay_jobs state=queued type=forecast.run"] == 1
+    assert found["forebay_oldest_queued_seconds queue=forecast"] >= 0
+    assert found["forebay_outbox_messages"] >= 1
+    assert found["forebay_job_run_seconds quantile=0.5 type=system.echo"] >= 0
+    assert found["forebay_job_wait_seconds quantile=0.95 type=system.echo"] >= 0
+    assert found["forebay_processes role=dispatcher"] == 1
+    assert found["forebay_processes role=beat"] == 0
+    assert found["forebay_queue_ready_messages queue=forecast"] == 3
+    assert found["forebay_held_requests"] == 0
+
+
+def test_requests_are_counted_by_route_and_not_by_address(busy):
+    before = scrape(busy)
+    for job_id in ("job_a", "job_b"):
+        assert busy.get(f"/v1/jobs/{job_id}").status_code == 404
+    Caller(busy._client.application, None).get("/v1/jobs/job_a")
+    name = "forebay_http_requests_total method=GET route=/v1/jobs/<job_id> status="
+    after = scrape(busy)
+    assert after[name + "404"] - before.get(name + "404", 0) == 2
+    assert after[name + "401"] == 1
+    assert after["forebay_http_request_seconds_count route=/v1/jobs/<job_id>"] >= 3
+    assert not any("job_a" in key for key in after)
+
+
+def test_a_stranger_cannot_make_the_metrics_grow(busy):
+    scrape(busy)
+    before = len(scrape(busy))
+    for number in range(20):
+        busy.call(f"METHOD{number}", f"/nowhere/{number}")
+        busy.get(f"/elsewhere/{number}")
+    grown = len(scrape(busy)) - before
+    assert grown < 25, "one histogram and two counters"
+
+
+def test_only_the_listed_hosts_may_read_metrics(api):
+    for allowed in ("127.0.0.1", "::1"):
+        assert scrape(api, REMOTE_ADDR=allowed)
+    answer = api.get("/metrics", environ_overrides={"REMOTE_ADDR": "10.0.0.9"})
+    assert answer.status_code == 403
+    forged = api.get(
+        "/metrics",
+        headers={"X-Forwarded-For": "127.0.0.1"},
+        environ_overrides={"REMOTE_ADDR": "10.0.0.9"},
+    )
+    assert forged.status_code == 403
+
+
+def test_metrics_of_a_database_that_is_away_are_a_problem_not_a_crash(
+    make_app, settings
+):
+    gone = replace(settings, database_url="postgresql://nobody@127.0.0.1:1/nothing")
+    answer = Caller(make_app(gone), None).get("/metrics")
+    assert answer.status_code == 503
+
+
+def test_every_metric_is_explained_and_nothing_else_is(busy):
+    text = busy.get("/metrics").text
+    served = set(re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE))
+    served = {name for name in served if not name.endswith("_created")}
+    table = re.findall(r"^\| `(\S+)` \| (\w+) \|", REFERENCE.read_text(), re.MULTILINE)
+    assert {name for name, _ in table} == served
+    for name, kind in table:
+        assert f"# TYPE {name} {kind}\n" in text
+
+
+def test_every_metric_of_an_alert_is_served(busy):
+    used = set(re.findall(r"\bforebay_\w+", ALERTS.read_text()))
+    assert used
+    assert used <= {key.split(" ")[0] for key in scrape(busy)}
