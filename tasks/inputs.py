@@ -1,11 +1,18 @@
 """Where the numbers of a job come from: stored series, or rows in the request."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from db.session import Connection
 from tasks.catalog import Params
@@ -49,6 +56,25 @@ def _instant(value: Any) -> Any:
 Instant = Annotated[datetime, BeforeValidator(_instant)]
 
 
+_OFFSET = r"(?:[1-9]\d{0,5})?(?:s|min|h|H|d|D|B|W(?:-[A-Z]{3})?|B?M[SE]?|[QY][SE]?)"
+# Years and months have no fixed length, so they do not mix with days and hours.
+_DURATION = (
+    r"P(?=.)(?:[1-9]\d{0,5}[YMW]|(?:[1-9]\d{0,5}D)?(?:T(?:[1-9]\d{0,5}[HMS])+)?)"
+)
+_FREQUENCY = re.compile(f"{_OFFSET}|{_DURATION}")
+
+
+def _frequency(text: str) -> str:
+    """Refuse what no room could read; what a step means is for the rooms to say."""
+    if not _FREQUENCY.fullmatch(text):
+        message = "not a frequency such as 1h, 15min, D, W, MS, or PT1H"
+        raise ValueError(message)
+    return text
+
+
+Frequency = Annotated[str, Field(max_length=20), AfterValidator(_frequency)]
+
+
 class TagSelection(Params):
     """All series that carry a tag."""
 
@@ -74,9 +100,8 @@ class SeriesParams(Params):
     data: Annotated[list[Row], Field(min_length=1, max_length=MAX_ROWS)] | None = Field(
         default=None, description="Rows to work on; nothing of them is kept."
     )
-    frequency: str | None = Field(
+    frequency: Frequency | None = Field(
         default=None,
-        max_length=20,
         description="Step between observations, such as 1h or PT1H; "
         "by default that of the series, else the most common step.",
     )

@@ -146,7 +146,6 @@ def test_a_panel_without_a_good_series_fails_with_the_reasons_of_some():
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"frequency": "banana"}, "frequency 'banana'"),
         ({"frequency": "7min"}, "grid"),
         ({"data": data([1e200] * 30)}, "above 1e\\+100"),
     ],

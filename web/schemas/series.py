@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, field_validator
 
-from tasks.inputs import Instant
+from tasks.inputs import Frequency, Instant
 from web.schemas.jobs import Body, Page
 
 Tag = Annotated[str, Field(min_length=1, max_length=200)]
@@ -16,7 +16,7 @@ class SeriesBody(Body):
 
     title: str | None = Field(default=None, min_length=1, max_length=300)
     unit: str | None = Field(default=None, max_length=50)
-    frequency: str | None = Field(default=None, max_length=20, examples=["1h"])
+    frequency: Frequency | None = Field(default=None, examples=["1h"])
     timezone: str | None = Field(default=None, examples=["America/New_York"])
     tags: list[Tag] | None = Field(default=None, max_length=50)
 
