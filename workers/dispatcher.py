@@ -75,6 +75,7 @@ class Dispatcher:
         if not self._settings.embedded:
             # A broker in alarm blocks a publish for ever unless sockets time out.
             options |= {
+                "confirm_publish": True,
                 "read_timeout": _SOCKET_TIMEOUT_S,
                 "write_timeout": _SOCKET_TIMEOUT_S,
             }

@@ -77,8 +77,10 @@ class _Attempt:
         self._job = job
         self._runtime = runtime
         self._began = time.monotonic()
-        self._written_at = 0.0
         self._progress: dict[str, Any] | None = None
+        self._told: dict[str, Any] | None = None
+        self._told_at = 0.0
+        self._beat_lock = threading.Lock()
         self._stop: Exception | None = None
         self._over = threading.Event()
         self._exit_lock = threading.Lock()
@@ -107,8 +109,8 @@ class _Attempt:
             "unit": unit,
             "message": message,
         }
-        if time.monotonic() - self._written_at >= _PROGRESS_EVERY_S:
-            self._beat(self._progress)
+        if time.monotonic() - self._told_at >= _PROGRESS_EVERY_S:
+            self._beat()
             if self._stop is not None:
                 raise self._stop
 
@@ -178,17 +180,19 @@ class _Attempt:
             self._stop = JobTimedOut(f"ran longer than {self._job.timeout_s} s")
             raise self._stop
 
-    def _beat(self, progress: dict[str, Any] | None = None) -> None:
-        """Renew the lease; note whether to stop."""
-        self._written_at = time.monotonic()
-        with self._runtime.database.system() as connection:
+    def _beat(self) -> None:
+        """Renew the lease, tell new progress if there is any, note whether to stop."""
+        # One at a time: handler and watch must not tell their news in the wrong order.
+        with self._beat_lock, self._runtime.database.system() as connection:
+            latest = self._progress
             cancel = attempts.heartbeat(
                 connection,
                 job_id=self.job_id,
                 attempt=self.attempt,
                 lease_s=self._runtime.settings.lease_s,
-                progress=progress,
+                progress=None if latest is self._told else latest,
             )
+            self._told, self._told_at = latest, time.monotonic()
         if cancel:
             self._stop = JobCancelled()
 

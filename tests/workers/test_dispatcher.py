@@ -141,9 +141,7 @@ def test_a_claim_makes_room_in_a_full_window(
     assert small.ids() == [f"{one}:1" for one in ids]
 
 
-def test_a_batch_is_no_larger_than_a_transaction_should_be(
-    rabbitmq, database, tenant_id, monkeypatch
-):
+def test_a_batch_is_one_short_transaction(rabbitmq, database, tenant_id, monkeypatch):
     monkeypatch.setattr(module, "_BATCH", 2)
     rabbitmq.declare()
     for _ in range(3):

@@ -1,0 +1,74 @@
+"""Each failure of a handler has one meaning for its job."""
+
+import pickle
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.errors import (
+    FieldError,
+    InvalidData,
+    InvalidParams,
+    JobCancelled,
+    JobTimedOut,
+    SourceUnavailable,
+)
+from workers.outcomes import delay_s, lost, verdict
+
+TABLE = [
+    (JobCancelled(), "cancelled", "cancelled_by_user", False),
+    (JobTimedOut("ran longer than 5 s"), "failed", "timeout", False),
+    (InvalidParams("horizon"), "failed", "invalid_data", False),
+    (InvalidData("no series x"), "failed", "invalid_data", False),
+    (SourceUnavailable("away"), "failed", "source_unavailable", True),
+    (ZeroDivisionError("x"), "failed", "internal_error", True),
+]
+
+
+@pytest.mark.parametrize(("error", "state", "reason", "retry"), TABLE)
+def test_every_exception_class_has_its_row(error, state, reason, retry):
+    judged = verdict(error)
+    assert (judged.end.state, judged.end.reason) == (state, reason)
+    assert judged.retry is retry
+
+
+@pytest.mark.parametrize("error", [row[0] for row in TABLE])
+def test_every_error_survives_pickling_with_its_words(error):
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+
+
+def test_bad_fields_are_listed_in_the_problem():
+    error = InvalidData("bad", (FieldError("/params/series/0", "no series x"),))
+    problem = verdict(error).end.error
+    assert problem is not None
+    assert problem["errors"] == [
+        {"pointer": "/params/series/0", "detail": "no series x"}
+    ]
+
+
+def test_the_words_of_a_stranger_s_error_stay_in_the_log():
+    problem = verdict(ValueError("api_key=secret")).end.error
+    assert problem is not None
+    assert "ValueError" in problem["detail"]
+    assert "secret" not in str(problem)
+
+
+def test_a_source_may_say_how_long_to_wait():
+    assert verdict(SourceUnavailable("later", retry_after_s=30)).retry_after_s == 30
+
+
+def test_a_lost_worker_is_a_problem_document():
+    problem = lost("it died").error
+    assert problem is not None
+    assert problem["type"] == "/problems/worker-lost"
+    assert problem["status"] == 500
+
+
+@settings(deadline=None)
+@given(attempt=st.integers(1, 60), first=st.floats(0.01, 100))
+def test_pauses_double_up_to_a_cap_with_jitter(attempt, first):
+    longest = min(300.0, first * 2.0 ** (attempt - 1))
+    assert longest / 2 <= delay_s(attempt, first) <= longest
