@@ -73,9 +73,7 @@ def main(words: list[str]) -> None:
         about = machine.describe(postgres.url())
         servers = Servers(postgres, rabbitmq, redis)
         with tempfile.TemporaryDirectory() as folder:
-            rounds = measure(
-                servers, plan, queue_type=queue_type, folder=Path(folder)
-            )
+            rounds = measure(servers, plan, queue_type=queue_type, folder=Path(folder))
     lines = compare(rounds["forebay"], rounds["peer"])
     if arguments["json"]:
         print(_json(lines, rounds, plan, about, queue_type))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bench.figures import quantile
-from bench.load import Refused, run_apart
+from bench.load import Order, Refused, Told, run_apart
 from bench.sides import Side
 
 _LOOK_EVERY_S = 0.02
@@ -73,7 +73,7 @@ class Course:
             self._drained()
         return {"batch": statistics.median(rates)}
 
-    def _load(self, order, count: int, threads: int, *, jobs: int = 1):
+    def _load(self, order: Order, count: int, threads: int, *, jobs: int = 1) -> Told:
         told = run_apart(replace(order, count=count, threads=threads))
         self._sent += count * jobs
         return told

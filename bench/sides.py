@@ -1,7 +1,6 @@
 """The two sides of the comparison, each started, loaded and asked in its own way."""
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,7 +56,7 @@ class Peer:
 
     def finished(self, total: int) -> bool:
         """See Side.finished."""
-        return int(self.store.dbsize()) >= total  # type: ignore[arg-type] # redis-py: or awaitable
+        return int(self.store.dbsize()) >= total
 
 
 @dataclass
@@ -154,4 +153,3 @@ def _await_first_result(wait: Order, logs: Path) -> None:
             time.sleep(0.2)
         else:
             return
-

@@ -77,7 +77,9 @@ _UNSET = (
 )
 _AT_FIRST: dict[str, Any] = {
     **dict.fromkeys(_UNSET),
-    **{"state": "queued", "attempt": 1, "version": 1},
+    "state": "queued",
+    "attempt": 1,
+    "version": 1,
 }
 
 _SUBMIT = text("""

@@ -38,7 +38,7 @@ class Hub:
         self._limit = limit
         self._tenant_limit = tenant_limit
         self._lock = threading.Lock()
-        self._waiting: dict[str, set[threading.Event]] = {}
+        self._waiting: dict[str, dict[threading.Event, bool]] = {}
         self._held: Counter[int] = Counter()
         self._thread: threading.Thread | None = None
         self._closed = threading.Event()
@@ -49,8 +49,12 @@ class Hub:
         return self._held.total()
 
     @contextmanager
-    def watch(self, *, tenant_id: int, job_id: str) -> Iterator[threading.Event]:
+    def watch(
+        self, *, tenant_id: int, job_id: str, until_end: bool = False
+    ) -> Iterator[threading.Event]:
         """Hold a request; the event is set whenever something happened to the job.
+
+        With ``until_end`` only the job's end counts, which saves looks at the tables.
 
         Raises:
             TooManyStreams: the process or the tenant holds too many requests.
@@ -63,7 +67,7 @@ class Hub:
             ):
                 raise TooManyStreams
             self._held[tenant_id] += 1
-            self._waiting.setdefault(job_id, set()).add(signal)
+            self._waiting.setdefault(job_id, {})[signal] = until_end
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._listen, name="listen", daemon=True
@@ -74,7 +78,7 @@ class Hub:
         finally:
             with self._lock:
                 self._held[tenant_id] -= 1
-                self._waiting[job_id].discard(signal)
+                del self._waiting[job_id][signal]
                 if not self._waiting[job_id]:
                     del self._waiting[job_id]
 
@@ -89,19 +93,24 @@ class Hub:
                     self._database, channels=(JOBS_CHANNEL,), patience_s=_LOOK_AGAIN_S
                 ):
                     # None: listening began or it was quiet; something may be missed.
-                    self._wake(None if payload is None else payload.split(":")[1])
+                    self._wake(payload)
                     if self._closed.is_set():
                         return
             except Exception as error:  # noqa: BLE001 - the database will come back
                 _log.warning("listening interrupted: %s", error)
                 self._closed.wait(1)
 
-    def _wake(self, job_id: str | None) -> None:
+    def _wake(self, payload: str | None) -> None:
         with self._lock:
-            if job_id is None:
+            if payload is None:
                 signals = [one for group in self._waiting.values() for one in group]
             else:
-                signals = list(self._waiting.get(job_id, ()))
+                _tenant, job_id, _event, kind = payload.split(":")
+                signals = [
+                    signal
+                    for signal, until_end in self._waiting.get(job_id, {}).items()
+                    if kind in FINAL_STATES or not until_end
+                ]
         for signal in signals:
             signal.set()
 

@@ -284,7 +284,9 @@ def _wait(job: Job, patience_s: float, *, until_end: bool) -> Job:
     if first in FINAL_STATES:
         return job
     try:
-        with door().hub.watch(tenant_id=job.tenant_id, job_id=job.id) as signal:
+        with door().hub.watch(
+            tenant_id=job.tenant_id, job_id=job.id, until_end=until_end
+        ) as signal:
             while (left := ends_at - time.monotonic()) > 0:
                 signal.clear()
                 job = _find(job.id)
