@@ -67,8 +67,9 @@ bench: $(VENV)/dev.done ## Measure the job path beside a hand-written Flask + Ce
 	@$(BIN)/python -m bench.job_path
 
 compose/forebay.env: compose/forebay.env.sample
-	@$(PYTHON) -c 'import pathlib, secrets; s = secrets.token_hex(24); \
-	  t = pathlib.Path("$<").read_text().replace("change-me", s); \
+	@$(PYTHON) -c 'import pathlib, secrets; t = pathlib.Path("$<").read_text(); \
+	  [t := t.replace(f"change-me-{w}", secrets.token_hex(24)) \
+	    for w in ("database", "broker", "cookies")]; \
 	  pathlib.Path("$@").write_text(t)'
 	@chmod 600 $@
 

@@ -44,12 +44,15 @@ class Spread:
 
 @dataclass(frozen=True)
 class Line:
-    """A measured line: both sides, their ratio, and whether the aim was met."""
+    """A measured line: both sides, their ratio, and whether the aim was met.
+
+    The ratio is taken in each round, since both sides of a round met the same machine.
+    """
 
     measure: Measure
     forebay: Spread
     peer: Spread
-    ratio: float
+    ratio: Spread
     met: bool | None
 
 
@@ -82,10 +85,12 @@ def _line(
     forebay: Sequence[Mapping[str, float]],
     peer: Sequence[Mapping[str, float]],
 ) -> Line:
-    ours = spread([one[measure.forebay] for one in forebay])
-    theirs = spread([one[measure.peer] for one in peer])
-    ratio = ours.median / theirs.median
+    ours = [one[measure.forebay] for one in forebay]
+    theirs = [one[measure.peer] for one in peer]
+    ratio = spread([one / other for one, other in zip(ours, theirs, strict=True)])
     met = None
     if measure.aim is not None:
-        met = ratio >= measure.aim if measure.more_is_better else ratio <= measure.aim
-    return Line(measure, ours, theirs, ratio, met)
+        reached = ratio.median
+        more = measure.more_is_better
+        met = reached >= measure.aim if more else reached <= measure.aim
+    return Line(measure, spread(ours), spread(theirs), ratio, met)

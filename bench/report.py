@@ -15,10 +15,10 @@ def table(
     rows.insert(1, tuple("-" * width for width in widths))
     drawn = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows]
     done = (
-        f"Medians of {plan.rounds} rounds (lowest-highest), sides in turn, the other "
-        f"one idle.\nForebay's queues: {queue_type}; the peer's: classic. A burst is "
-        f"{plan.burst} jobs from {plan.threads} connections;\nsubmit to result is one "
-        f"job at a time, {plan.singles} a round; a batch has {plan.batch} jobs."
+        f"Medians of {plan.rounds} rounds (lowest-highest); a ratio is that of the two "
+        f"sides of a round.\nSides in turn, the other one idle. Forebay's queues: {queue_type}; the peer's: classic.\nA burst is "
+        f"{plan.burst} jobs from {plan.threads} connections; submit to result is one "
+        f"job at a time,\n{plan.singles} a round; a batch has {plan.batch} jobs."
     )
     machine = [f"{name}: {text}" for name, text in about.items()]
     return "\n".join([*drawn, "", done, "", *machine])
@@ -34,7 +34,7 @@ def _row(line: Line) -> tuple[str, ...]:
         f"{measure.name}, {measure.unit}",
         _spread(line.forebay),
         _spread(line.peer),
-        f"{line.ratio:.2f}",
+        f"{line.ratio.median:.2f} ({line.ratio.low:.2f}-{line.ratio.high:.2f})",
         aim,
         met,
     )

@@ -1,6 +1,5 @@
-"""One round on one side: a burst to completion, one job at a time, batches."""
+"""Rounds: on each side a burst to completion, one job at a time, and a batch."""
 
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,11 +16,10 @@ _DRAIN_WITHIN_S = 300.0
 class Plan:
     """How much a bench does; the numbers hold for each side."""
 
-    rounds: int = 3
-    burst: int = 2_000
+    rounds: int = 9
+    burst: int = 1_000
     threads: int = 8
-    singles: int = 200
-    batches: int = 3
+    singles: int = 100
     batch: int = 1_000
     warm_up: int = 400
 
@@ -40,11 +38,8 @@ class Course:
             self._load(order, self._plan.warm_up, self._plan.threads)
         self._drained()
 
-    def round(self) -> dict[str, float]:
-        """Measure everything once; return rates in 1/s and times in ms by name."""
-        return {**self._burst(), **self._singles(), **self._batches()}
-
-    def _burst(self) -> dict[str, float]:
+    def burst(self) -> dict[str, float]:
+        """Submit from many connections; return rates in 1/s and times in ms."""
         plan = self._plan
         told = self._load(self.side.submit, plan.burst, plan.threads)
         ended = self._drained()
@@ -55,23 +50,21 @@ class Course:
             "submit_p95": quantile(told.each_s, 0.95) * 1_000,
         }
 
-    def _singles(self) -> dict[str, float]:
+    def singles(self) -> dict[str, float]:
+        """Submit and await one job after the other; return times in ms."""
         each_s = self._load(self.side.wait, self._plan.singles, 1).each_s
         return {
             "result_p50": quantile(each_s, 0.5) * 1_000,
             "result_p95": quantile(each_s, 0.95) * 1_000,
         }
 
-    def _batches(self) -> dict[str, float]:
-        order = self.side.batch
-        if order is None:
+    def batches(self) -> dict[str, float]:
+        """Submit a batch, where the side takes one; return jobs submitted in 1/s."""
+        if self.side.batch is None:
             return {}
-        rates = []
-        for _ in range(self._plan.batches):
-            took_s = self._load(order, 1, 1, jobs=self._plan.batch).took_s
-            rates.append(self._plan.batch / took_s)
-            self._drained()
-        return {"batch": statistics.median(rates)}
+        took_s = self._load(self.side.batch, 1, 1, jobs=self._plan.batch).took_s
+        self._drained()
+        return {"batch": self._plan.batch / took_s}
 
     def _load(self, order: Order, count: int, threads: int, *, jobs: int = 1) -> Told:
         told = run_apart(replace(order, count=count, threads=threads))
@@ -91,14 +84,25 @@ class Course:
 Rounds = dict[str, list[dict[str, float]]]
 
 
+_PHASES = (Course.burst, Course.singles, Course.batches)
+
+
 def alternate(sides: list[Side], plan: Plan, *, say: Callable[[str], None]) -> Rounds:
-    """Warm all sides up, then measure them in turn; return the rounds by side."""
+    """Warm all sides up, then measure them in turn; return the rounds by side.
+
+    The turns are short and change who comes first, so that whatever else the machine
+    does meanwhile meets both sides of a round alike.
+    """
     courses = [Course(side, plan) for side in sides]
     for course in courses:
         course.warm_up()
     found: Rounds = {side.name: [] for side in sides}
     for number in range(1, plan.rounds + 1):
+        courses.reverse()
         for course in courses:
-            found[course.side.name].append(course.round())
-            say(f"round {number}/{plan.rounds}: {course.side.name} measured")
+            found[course.side.name].append({})
+        for phase in _PHASES:
+            for course in courses:
+                found[course.side.name][-1] |= phase(course)
+        say(f"round {number} of {plan.rounds} measured")
     return found

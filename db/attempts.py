@@ -34,7 +34,7 @@ WITH job AS (
         lease_until = now() + :lease * interval '1 second', progress = NULL,
         reason = NULL, version = version + 1
     WHERE id = :id AND attempt = :attempt AND state = 'queued'
-        AND (deadline IS NULL OR deadline > now())
+        AND (deadline IS NULL OR attempt > 1 OR deadline > now())
     RETURNING *
 ), moved AS (SELECT *, 'running' AS kind FROM job),
 {_EVENT}
@@ -44,7 +44,8 @@ SELECT job.* FROM job, told
 _IF_PROGRESS = "FROM moved WHERE CAST(:progress AS jsonb) IS NOT NULL"
 
 _OF_WORKER = text("""
-SELECT id, attempt FROM jobs WHERE state = 'running' AND worker LIKE :children
+SELECT id, attempt FROM jobs
+WHERE state = 'running' AND split_part(worker, '/', 1) = :worker
 """)
 
 _HEARTBEAT = text(f"""
@@ -128,7 +129,7 @@ def claim(
 
 def of_worker(connection: Connection, *, worker: str) -> list[tuple[str, int]]:
     """Return (job id, attempt) of what a worker's children are running."""
-    rows = connection.execute(_OF_WORKER, {"children": f"{worker}/%"})
+    rows = connection.execute(_OF_WORKER, {"worker": worker})
     return [(row.id, row.attempt) for row in rows]
 
 

@@ -70,7 +70,7 @@ WITH moved AS (
     UPDATE jobs SET state = 'failed', reason = 'never_started', finished_at = now(),
         version = version + 1, error = CAST(:error AS json)
     WHERE id IN (
-        SELECT id FROM jobs WHERE state = 'queued' AND deadline <= now()
+        SELECT id FROM jobs WHERE state = 'queued' AND attempt = 1 AND deadline <= now()
         FOR UPDATE SKIP LOCKED)
     RETURNING id, tenant_id, attempt
 ), gone AS (

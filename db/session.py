@@ -34,6 +34,7 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 5, name: str = "forebay") -> None:
         """Prepare the pool; nothing connects yet. A pool of 0 keeps none open."""
         self.url = url
+        self._pool_size = pool_size
         arguments: dict[str, object] = {
             "application_name": name,
             "connect_timeout": _CONNECT_TIMEOUT_S,
@@ -43,6 +44,7 @@ class Database:
             self._engine: Engine = create_engine(
                 with_driver(url),
                 connect_args=arguments,
+                hide_parameters=True,
                 poolclass=QueuePool,
                 pool_size=pool_size,
                 max_overflow=0,
@@ -53,6 +55,7 @@ class Database:
             self._engine = create_engine(
                 with_driver(url),
                 connect_args=arguments,
+                hide_parameters=True,
                 poolclass=NullPool,
                 isolation_level="AUTOCOMMIT",
             )
@@ -81,13 +84,16 @@ class Database:
                 yield connection
 
     def _open(self, connection: Connection, opening: str) -> None:
-        try:
-            _send(connection, opening)
-        except psycopg.OperationalError:
-            # The pooled connection has died, and the others have with it.
-            connection.invalidate()
-            self._engine.dispose()
-            _send(connection, opening)
+        # After a restart of the server every pooled connection may be dead. Dropping
+        # the whole pool instead would leak what other threads have in their hands.
+        for _ in range(self._pool_size):
+            try:
+                _send(connection, opening)
+            except psycopg.OperationalError:
+                connection.invalidate()
+            else:
+                return
+        _send(connection, opening)
 
     def close(self) -> None:
         """Close all pooled connections."""

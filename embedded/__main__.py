@@ -5,14 +5,18 @@ import os
 import signal
 import sys
 import time
+from concurrent.futures import Future, wait
 from pathlib import Path
+from threading import Thread
 from types import FrameType
 
 from embedded.client import CallFailed, Client
-from embedded.demo import main_job
+from embedded.demo import Shown, main_job
 from embedded.platform import HomeInUse, NotReady, Platform
 from embedded.postgres import PostgresNotStarted
 from embedded.summary import summary
+
+_TEND_EVERY_S = 0.5
 
 
 def main(words: list[str]) -> int:
@@ -34,7 +38,7 @@ def main(words: list[str]) -> int:
             print("\nForebay is running. Ctrl-C ends it; the data stays.", flush=True)
             while True:
                 platform.tend()
-                time.sleep(0.5)
+                time.sleep(_TEND_EVERY_S)
     except KeyboardInterrupt:
         print("\nEnding ...", flush=True)
     except (CallFailed, HomeInUse, NotReady, PostgresNotStarted) as error:
@@ -51,12 +55,25 @@ def _show(platform: Platform, client: Client, *, ready_s: float, began: float) -
     print(
         f"Ready in {ready_s:.1f} s. Running the main job on real data ...", flush=True
     )
-    shown = main_job(client)
+    # A daemon: Ctrl-C must not wait for an answer that is being held.
+    done: Future[Shown] = Future()
+    Thread(target=_run_main_job, args=(client, done), daemon=True).start()
+    while not done.done():
+        platform.tend()  # what dies meanwhile is started again, so that it can end
+        wait([done], timeout=_TEND_EVERY_S)
+    shown = done.result()
     print(summary(shown, base=platform.base, key=client.key))
     print(
         f"\nMain job done {time.monotonic() - began:.1f} s after the start.", flush=True
     )
     client.fetch("/assets/vega.js")  # built at its first use: be quicker than the eye
+
+
+def _run_main_job(client: Client, done: "Future[Shown]") -> None:
+    try:
+        done.set_result(main_job(client))
+    except Exception as error:  # noqa: BLE001 - it is raised where it is awaited
+        done.set_exception(error)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

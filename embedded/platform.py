@@ -14,11 +14,12 @@ from db import keys, migrate, schedules
 from db.session import Database
 from embedded.client import Client
 from embedded.demo import HORIZON, TAG
-from embedded.postgres import Postgres
+from embedded.postgres import Postgres, PostgresNotStarted
 from embedded.supervisor import Supervisor
 
 _READY_WITHIN_S = 60.0
 _SWEEP_EVERY_S = 60.0
+_POSTGRES_PAUSE_S = 2.0
 _TENANT = "demo"
 _PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH")
 
@@ -45,6 +46,7 @@ class Platform:
         self._flower_port = free_port(5555)
         self._supervisor: Supervisor | None = None
         self._swept_at = 0.0
+        self._postgres_after = 0.0
 
     @property
     def base(self) -> str:
@@ -87,8 +89,13 @@ class Platform:
 
     def tend(self) -> None:
         """Restart what died; throw away events that no Flower reads any more."""
-        if not self._postgres.alive():
-            self._postgres.start()
+        if not self._postgres.alive() and time.monotonic() >= self._postgres_after:
+            try:
+                self._postgres.start()
+            except PostgresNotStarted:
+                # Backends of a killed server may still hold its memory for a moment.
+                print("  postgres died and does not start yet; trying again")
+                self._postgres_after = time.monotonic() + _POSTGRES_PAUSE_S
         self.supervisor.tend()
         if time.monotonic() - self._swept_at > _SWEEP_EVERY_S:
             self._swept_at = time.monotonic()

@@ -8,6 +8,7 @@ user cannot reach the files it gets the one capability it needs, so that neither
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -58,10 +59,12 @@ class Postgres:
         """
         if not (self._data / "PG_VERSION").exists():
             self._create()
+        self._end_left_over()
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *self._user,
+                    # Ended by the kernel when the supervisor is killed outright.
+                    *["setpriv", "--pdeathsig=INT", *self._user[1:]],
                     str(self._bin / "postgres"),
                     "-D",
                     str(self._data),
@@ -73,15 +76,17 @@ class Postgres:
                 start_new_session=True,
             )
         self._await()
-        if not (self._data / "forebay.created").exists():
+        try:
             self._run("createdb", "-h", str(self._socket), "-U", "postgres", "forebay")
-            (self._data / "forebay.created").touch()
+        except PostgresNotStarted as error:
+            if "already exists" not in str(error):
+                raise
 
     def stop(self) -> None:
         """Stop at once but cleanly: open transactions are rolled back."""
         if self._process is None:
             return
-        self._process.send_signal(2)  # SIGINT: PostgreSQL's fast shutdown
+        self._process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
         try:
             self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -93,6 +98,20 @@ class Postgres:
     def alive(self) -> bool:
         """Return whether the server process runs."""
         return self._process is not None and self._process.poll() is None
+
+    def _end_left_over(self) -> None:
+        """End a server that a killed supervisor left on our data directory."""
+        try:
+            pid = int((self._data / "postmaster.pid").read_text().split("\n")[0])
+            name = Path(f"/proc/{pid}/comm").read_text().strip()
+        except (OSError, ValueError):
+            return
+        if name != "postgres":
+            return
+        os.kill(pid, signal.SIGINT)
+        ends_at = time.monotonic() + _START_TIMEOUT_S
+        while Path(f"/proc/{pid}").exists() and time.monotonic() < ends_at:
+            time.sleep(0.05)
 
     def _create(self) -> None:
         fresh = self._data.with_suffix(".new")
@@ -149,9 +168,9 @@ def _programs() -> Path:
 
 
 def _as_user(*reach: Path) -> list[str]:
-    """Return the words that make root's command run as nobody; none for a user."""
+    """Return the words before a command: root's runs as nobody, a user's as it is."""
     if os.geteuid() != 0:
-        return []
+        return ["setpriv", "--"]
     group = pwd.getpwnam("nobody").pw_gid
     plain = ["setpriv", "--reuid=nobody", f"--regid={group}", "--clear-groups"]
     if all(

@@ -1,6 +1,5 @@
 """Starts the platform's processes, restarts what dies, and ends them all together."""
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -9,11 +8,15 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from shutil import which
 
-_PR_SET_PDEATHSIG = 1
 _SHORTEST_LIFE_S = 5.0
 _LONGEST_PAUSE_S = 10.0
 _STOP_WITHIN_S = 4.0
+
+
+# The kernel ends each child when the supervisor is killed outright.
+_DIE_TOGETHER = ["setpriv", "--pdeathsig=TERM", "--"] if which("setpriv") else []
 
 
 @dataclass
@@ -39,7 +42,7 @@ class Supervisor:
 
     def start(self, name: str, *words: str) -> None:
         """Start ``python -m`` words."""
-        child = Child(name, [sys.executable, "-m", *words])
+        child = Child(name, [*_DIE_TOGETHER, sys.executable, "-m", *words])
         self._children.append(child)
         self._spawn(child)
 
@@ -94,8 +97,6 @@ class Supervisor:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                # Safe: the supervisor has no threads.
-                preexec_fn=_die_with_parent if _LINUX else None,  # noqa: PLW1509
             )
         child.started_at = time.monotonic()
         child.start_after = 0.0
@@ -111,12 +112,3 @@ class Supervisor:
             os.killpg(child.process.pid, how)
         except ProcessLookupError:
             return
-
-
-_LINUX = sys.platform == "linux"
-_libc = ctypes.CDLL(None)
-
-
-def _die_with_parent() -> None:
-    """Have the kernel end this child even when the supervisor is killed outright."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -23,8 +23,9 @@ _FIRST_REASONS = 3
 class Tally:
     """Counts what comes out of a file beside the good rows."""
 
-    def __init__(self) -> None:
-        """Begin with nothing."""
+    def __init__(self, *, most_rows: int | None = None) -> None:
+        """Begin with nothing; more good rows than ``most_rows`` are refused."""
+        self._rows_left = most_rows
         self.missing = 0
         self.rejected_total = 0
         self._kept: list[Rejected] = []
@@ -34,6 +35,13 @@ class Tally:
         for batch in batches:
             self.missing += batch.missing
             self.reject(batch.rejected)
+            if self._rows_left is not None:
+                self._rows_left -= len(batch.rows)
+                if self._rows_left < 0:
+                    raise InvalidData(
+                        "too many rows for one request: upload the file and "
+                        "submit ingest.run"
+                    )
             yield batch.rows
 
     def reject(self, rows: Iterable["Rejected"], *, unlisted: int = 0) -> None:
@@ -65,13 +73,14 @@ def store_batches(
     batches: Iterable["Batch"],
     run: ingest_runs.NewRun,
     now: datetime,
+    tally: Tally | None = None,
 ) -> Effect:
     """Stage and merge batches and record the run, all in the caller's transaction.
 
     Raises:
         InvalidData: there is no row at all, or not a single good one.
     """
-    tally = Tally()
+    tally = tally or Tally()
     staged = loads.stage(connection, tally.good_rows(batches))
     if not staged.rows and not tally.missing:
         raise _nothing_good(tally)

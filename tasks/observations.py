@@ -14,13 +14,16 @@ from db.ids import new_id
 from db.session import Connection
 from tasks.errors import FieldError, InvalidData, InvalidParams
 from tasks.ingest import CONTENT_TYPES
-from tasks.loads import store_batches
+from tasks.loads import Tally, store_batches
 
 if TYPE_CHECKING:
     from ingest.batch import Batch
 
 MOST_BYTES = 64_000_000
 """The largest body once it is unpacked; the web door limits what comes in."""
+
+MOST_ROWS = 1_000_000
+"""The most observations of one body: a small Parquet file can hold billions."""
 
 _GZIP = b"\x1f\x8b"
 
@@ -66,6 +69,7 @@ def load_observations(
             batches=_batches(data, series_key, sent),
             run=run,
             now=now,
+            tally=Tally(most_rows=MOST_ROWS),
         )
     return dict(effect.result)
 
@@ -133,6 +137,8 @@ def _explained() -> Iterator[None]:
         yield
     except IngestError as error:
         raise _malformed(error.detail) from error
+    except UnicodeError as error:
+        raise _malformed("the body holds text that is not valid Unicode") from error
     except InvalidData as error:
         raise InvalidData(error.detail, (FieldError("", error.detail),)) from error
 

@@ -58,6 +58,9 @@ def prepare(submission: Submission) -> NewJob:
     )
 
 
+_MOST_ERRORS = 200
+
+
 def validated(kind: JobType, params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the params as JSON values with all defaults filled in.
 
@@ -85,6 +88,10 @@ def field_errors(
         given: the value that was refused; pointers lead into it.
         prefix: the pointer to ``given`` itself.
     """
+    if error.error_count() > _MOST_ERRORS:
+        # Listing a million faults would cost more than the request itself.
+        detail = f"{error.error_count()} values are not valid; compare one row first"
+        return (FieldError(prefix, detail),)
     found = (
         FieldError(
             prefix + _pointer(item["loc"], given, absent=item["type"] == "missing"),

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Iterator
 
 import pytest
+import structlog
 
 from db import keys, migrate
 from db.session import Database
@@ -13,6 +14,12 @@ pytest_plugins = ["tests.servers.fixtures"]
 
 _TEMPLATE = "forebay_template"
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _no_ids_of_other_tests() -> None:
+    """What one test's requests bound to the log must not show in another's."""
+    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture(scope="session")

@@ -24,12 +24,11 @@ from workers.settings import declare_queues
 _log = logging.getLogger(__name__)
 
 _SEEN_EVERY_S = 5.0
-WORKER = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
-"""Unique for each process: two workers of one name would shut each other out."""
-
-
-def _node(pid: int) -> str:
-    return f"{socket.gethostname()}-{pid}"
+_NAME = "NODE_OF_FOREBAY_WORKER"
+WORKER = os.environ.setdefault(
+    _NAME, f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+)
+"""Unique for each worker, and known to its children, who inherit the variable."""
 
 
 @cache
@@ -38,7 +37,7 @@ def runtime(pid: int) -> Runtime:
     name = f"forebay-worker-{pid}"
     database = Database(settings.database_url, pool_size=3, name=name)
     # A child names its worker, which gives its jobs back when both are stopped.
-    return Runtime(database, settings, f"{_node(os.getppid())}/{pid}")
+    return Runtime(database, settings, f"{WORKER}/{pid}")
 
 
 def bind(kind: JobType) -> None:
@@ -152,7 +151,7 @@ def give_back_all() -> None:
     database = Database(settings.database_url, pool_size=0)
     try:
         with database.system() as connection:
-            left = attempts.of_worker(connection, worker=_node(os.getpid()))
+            left = attempts.of_worker(connection, worker=WORKER)
             for job_id, attempt in left:
                 attempts.give_back(
                     connection,

@@ -44,6 +44,7 @@ class Dispatcher:
         self._wanted: set[str] = set(QUEUES)
         self._full: set[str] = set()
         self._claims = 0
+        self._sweep_at = 0.0
         self._wake = threading.Event()
         self._over = threading.Event()
         self.broker: dict[str, Any] = {"state": "not connected"}
@@ -91,11 +92,17 @@ class Dispatcher:
                     self._rest(connection)
 
     def _rest(self, connection: Any) -> None:
-        if not self._wake.wait(_SWEEP_EVERY_S):
+        """Wait to be woken; look at every queue once a second however busy one is.
+
+        A retry becomes due without a notification, and must not wait for quiet.
+        """
+        self._wake.wait(max(0.0, self._sweep_at - time.monotonic()))
+        self._wake.clear()
+        if time.monotonic() >= self._sweep_at:
+            self._sweep_at = time.monotonic() + _SWEEP_EVERY_S
             self._wanted.update(QUEUES)
             if not self._settings.embedded:
                 connection.heartbeat_check()
-        self._wake.clear()
 
     def _drain(self, producer: Any) -> None:
         while self._wanted:

@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +32,9 @@ from workers.outcomes import delay_s, verdict
 _log = logging.getLogger(__name__)
 
 _PROGRESS_EVERY_S = 0.5
+# A thread that is kept costs a short job less than a new one. A process runs one job
+# at a time and so has one; more are for those that call the runner from threads.
+_watches = ThreadPoolExecutor(max_workers=64, thread_name_prefix="watch")
 
 
 @dataclass(frozen=True)
@@ -87,8 +91,7 @@ class _Attempt:
 
     def run(self) -> str:
         """Run the handler under the watch; return the state the job is in after."""
-        watch = threading.Thread(target=self._watch, name="watch", daemon=True)
-        watch.start()
+        watch = _watches.submit(self._watch)
         try:
             return self._handle()
         except Fenced:
@@ -97,6 +100,7 @@ class _Attempt:
         finally:
             with self._exit_lock:
                 self._over.set()
+            watch.result()
 
     def progress(self, done: int, total: int, unit: str, message: str) -> None:
         """See JobContext.progress."""

@@ -22,7 +22,7 @@ class NaiveJob:
 
     def claim(self, attempt: int) -> bool:
         """Return whether this attempt now runs."""
-        if self.state != "queued" or attempt != self.attempt or self.overdue:
+        if self.state != "queued" or attempt != self.attempt or self._is_late():
             return False
         self._move("running", "running", None)
         return True
@@ -80,11 +80,15 @@ class NaiveJob:
 
     def fail_overdue(self) -> bool:
         """Return whether the job failed for its deadline."""
-        if self.state != "queued" or not self.overdue:
+        if self.state != "queued" or not self._is_late():
             return False
         self.messages.clear()
         self._move("failed", "failed", "never_started")
         return True
+
+    def _is_late(self) -> bool:
+        """A job that has started in time may be tried again at any time."""
+        return self.overdue and self.attempt == 1
 
     def _runs(self, attempt: int) -> bool:
         return self.state == "running" and attempt == self.attempt

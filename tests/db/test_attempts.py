@@ -128,6 +128,34 @@ def test_a_job_can_be_claimed_until_its_deadline(database, tenant_id):
     assert rows.claim(database, early) is not None
 
 
+def test_a_job_that_started_in_time_may_be_tried_again_after_its_deadline(
+    database, tenant_id
+):
+    job_id = rows.running(database, tenant_id)
+    rows.change(database, "UPDATE jobs SET deadline = now()")
+    rows.give_back(database, job_id)
+    assert rows.claim(database, job_id, 2) is not None
+
+
+def test_the_jobs_of_a_worker_are_those_its_children_run(database, tenant_id):
+    names = ["a_b/1", "a_b/2", "axb/1", "a_b0/1", "a_b", "c/a_b/1", "a_b/3"]
+    job_ids = {name: rows.running(database, tenant_id) for name in names}
+    for name, job_id in job_ids.items():
+        rows.change(
+            database, "UPDATE jobs SET worker = :w WHERE id = :id", w=name, id=job_id
+        )
+    rows.finish(database, job_ids["a_b/3"], result={})
+    rows.give_back(database, job_ids["a_b/2"])
+    rows.claim(database, job_ids["a_b/2"], 2)
+    rows.change(
+        database, "UPDATE jobs SET worker = 'a_b/2' WHERE id = :id", id=job_ids["a_b/2"]
+    )
+    with database.system() as connection:
+        found = attempts.of_worker(connection, worker="a_b")
+    expected = {(job_ids["a_b"], 1), (job_ids["a_b/1"], 1), (job_ids["a_b/2"], 2)}
+    assert set(found) == expected
+
+
 def test_a_heartbeat_renews_the_lease_and_changes_nothing_else(database, tenant_id):
     job_id = rows.running(database, tenant_id)
     before = rows.job(database, tenant_id, job_id)

@@ -230,6 +230,16 @@ def test_a_job_past_its_deadline_fails_without_having_started(database, tenant_i
     assert rows.job(database, tenant_id, active).state == "running"
 
 
+def test_a_job_that_started_in_time_does_not_fail_while_it_waits_again(
+    database, tenant_id
+):
+    job_id = rows.running(database, tenant_id)
+    rows.change(database, "UPDATE jobs SET deadline = now()")
+    rows.give_back(database, job_id, delay_s=60)
+    assert _fail_overdue(database) == 0
+    assert rows.job(database, tenant_id, job_id).state == "queued"
+
+
 def test_what_waits_is_counted_by_queue_with_its_age(database, tenant_id):
     for queue in ("system", "system", "forecast"):
         rows.queued(database, tenant_id, queue=queue)

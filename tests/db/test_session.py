@@ -5,11 +5,13 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from db.session import Database, with_driver, without_driver
 from db.tables import metadata
 from tests.db import rows
+from tests.db.patience import until
+from tests.servers.ports import free_port
 
 pytestmark = pytest.mark.servers
 
@@ -173,6 +175,58 @@ def test_a_transaction_that_raises_leaves_nothing(database, tenant_id):
     with pytest.raises(KeyError):
         fill_and_fail()
     assert rows.value(database, "SELECT count(*) FROM jobs") == 0
+
+
+def test_a_pool_whose_connections_all_died_makes_new_ones(database_url, database):
+    pooled = Database(database_url, pool_size=3, name="doomed")
+    with pooled.system(), pooled.system(), pooled.system() as connection:
+        pass
+    killed = rows.owners_value(
+        database,
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+        "WHERE application_name = 'doomed' AND datname = current_database()",
+    )
+    assert killed == 3
+    with pooled.system() as connection:
+        assert connection.scalar(sa.text("SELECT current_user")) == "forebay_system"
+    pooled.close()
+
+
+def test_a_connection_that_died_in_use_is_replaced_and_the_others_stay(
+    database_url, database
+):
+    pooled = Database(database_url, pool_size=2, name="doomed")
+    with pooled.system() as held:
+        mine = held.scalar(sa.text("SELECT pg_backend_pid()"))
+        with pooled.system():
+            pass
+        rows.owners_value(
+            database,
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+            f"WHERE application_name = 'doomed' AND pid <> {mine}",
+        )
+        with pooled.system() as connection:
+            connection.execute(sa.text("SELECT 1"))
+        assert held.scalar(sa.text("SELECT pg_backend_pid()")) == mine
+    pooled.close()
+    left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'doomed'"
+    until(lambda: rows.owners_value(database, left) == 0)
+
+
+def test_a_database_that_is_away_is_an_error(database_url):
+    url = make_url(database_url).set(port=free_port())
+    away = Database(url.render_as_string(hide_password=False), pool_size=1)
+    with pytest.raises(OperationalError), away.system():
+        pass
+
+
+def test_work_that_may_be_lost_does_not_wait_for_the_disk(database):
+    for durable, expected in ((True, "on"), (False, "off")):
+        with database.system(durable=durable) as connection:
+            found = connection.scalar(
+                sa.text("SELECT current_setting('synchronous_commit')")
+            )
+        assert found == expected
 
 
 def test_a_session_is_in_utc_and_names_itself(database_url):

@@ -39,7 +39,7 @@ def own_rabbitmq():
         yield server
 
 
-@pytest.fixture(params=["quorum", "classic"])
+@pytest.fixture(params=["quorum"])
 def stack(request, own_postgres, own_rabbitmq, tmp_path) -> Iterator[Stack]:
     name = f"crashes_{next(_numbers)}"
     broker = {
@@ -109,6 +109,7 @@ def _rows(stack: Stack, query: str) -> list[tuple]:
         return [tuple(row) for row in connection.exec_driver_sql(query)]
 
 
+@pytest.mark.parametrize("stack", ["quorum", "classic"], indirect=True)
 def test_every_job_ends_once_whatever_is_killed(stack, own_postgres, own_rabbitmq):
     _store_series(stack)
     ids = _submit_all(stack)
@@ -188,7 +189,7 @@ def test_a_job_that_kills_its_worker_each_time_ends_with_the_reason(stack):
 
 
 def test_a_stopped_worker_gives_its_job_back_at_once(stack):
-    job = stack.submit("system.echo", {"duration_s": 20})
+    job = stack.submit("system.echo", {"duration_s": 8})
     _until(lambda: stack.call("GET", f"/v1/jobs/{job['id']}").json(), "running")
     psutil.Process(stack.supervisor.pids()["worker-1"]).terminate()
     ends_at = time.monotonic() + 30

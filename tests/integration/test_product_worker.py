@@ -110,7 +110,7 @@ def test_a_message_of_a_killed_worker_is_refused_by_the_next_one(
 
 def _pid(job: jobs.Job) -> int:
     assert job.worker is not None
-    return int(job.worker.rpartition("-")[2])
+    return int(job.worker.rpartition("/")[2])
 
 
 def _pids(worker: CeleryTestWorker) -> str:

@@ -1,6 +1,7 @@
 """Submitting: validate against the catalogue, then one transaction for all."""
 
 from dataclasses import asdict
+from datetime import timedelta, timezone
 
 import pytest
 from pydantic import BaseModel, ValidationError
@@ -114,6 +115,17 @@ def test_a_fault_of_the_whole_body_points_to_its_root():
     assert error == FieldError("", error.detail)
 
 
+def test_more_faults_than_anybody_reads_are_only_counted():
+    rows_without_a_value = [{"ds": "2026-01-01T00:00:00Z"}] * 201
+    with pytest.raises(InvalidParams) as caught:
+        submit.prepare(
+            Submission("forecast.run", {"data": rows_without_a_value, "horizon": 1})
+        )
+    (error,) = caught.value.errors
+    assert error.pointer == "/params"
+    assert error.detail.startswith("201 values are not valid")
+
+
 def test_a_fingerprint_ignores_the_order_of_names_and_nothing_else():
     mark = submit.fingerprint("/v1/jobs", {"a": 1, "b": [1, 2]})
     assert submit.fingerprint("/v1/jobs", {"b": [1, 2], "a": 1}) == mark
@@ -134,6 +146,26 @@ def test_a_submission_is_stored_with_its_defaults(database, tenant_id):
     assert not seen_before
     assert job == rows.job(database, tenant_id, job.id)
     assert job.params == {"payload": {"a": 1}, "duration_s": 0}
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("offset_h", [-11, 0, 5.5])
+def test_what_a_submission_returns_is_the_row_as_it_is_stored(
+    database, tenant_id, offset_h
+):
+    zone = timezone(timedelta(hours=offset_h))
+    asked = Submission(
+        "system.echo",
+        {"payload": {"b": 1.0, "a": [None, "ü", 1e-9]}, "duration_s": 0.25},
+        labels={"team": "grid"},
+        priority=9,
+        timeout_s=7,
+        deadline=rows.AT.astimezone(zone) + timedelta(microseconds=1),
+        traceparent="00-1-2-01",
+    )
+    job, _ = _submit(database, tenant_id, asked)
+    assert job == rows.job(database, tenant_id, job.id)
+    assert job.deadline.utcoffset() == timedelta(0)
 
 
 @pytest.mark.servers

@@ -7,11 +7,23 @@ from types import ModuleType
 from tasks.settings import PREFIX, Settings, fields
 
 
+def environ_of(settings: Settings) -> dict[str, str]:
+    """The variables that make a process read these settings."""
+    return {
+        PREFIX + field.name.upper(): str(getattr(settings, field.name))
+        for field in fields()
+    }
+
+
+def door_module(name: str, settings: Settings, monkeypatch) -> ModuleType:
+    """Import a module of the door anew as a process with these settings would."""
+    for variable, text in environ_of(settings).items():
+        monkeypatch.setenv(variable, text)
+    for one in ("workers.app", name):
+        monkeypatch.delitem(sys.modules, one, raising=False)
+    return importlib.import_module(name)
+
+
 def beat_module(settings: Settings, monkeypatch) -> ModuleType:
-    """Import workers.schedule anew as a process with these settings would."""
-    for field in fields():
-        value = str(getattr(settings, field.name))
-        monkeypatch.setenv(PREFIX + field.name.upper(), value)
-    for name in ("workers.app", "workers.schedule"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    return importlib.import_module("workers.schedule")
+    """Import workers.schedule anew."""
+    return door_module("workers.schedule", settings, monkeypatch)

@@ -10,10 +10,18 @@ from tasks.settings import Settings
 from tests.db.emptied import database_url, kept_database_url
 from tests.tasks.registered import register
 from tests.workers.broker import Broker
+from workers.runner import Runtime
 
 __all__ = ["database_url", "kept_database_url", "register"]
 
 _numbers = itertools.count(1)
+
+
+@pytest.fixture
+def runtime(database, settings) -> Runtime:
+    """A worker that looks at its jobs often and is not patient."""
+    quick = replace(settings, heartbeat_s=0.05, grace_s=0.1, retry_delay_s=0.01)
+    return Runtime(database, quick, "here/1")
 
 
 @pytest.fixture(scope="session")

@@ -1,18 +1,34 @@
 """Beat submits one job for each fire time, in the schedule's own zone."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
 from croniter import CroniterBadCronError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from db import schedules
 from tests.db import rows
+from tests.servers.ports import free_port
+from tests.workers import naive
 from tests.workers.beat import beat_module
 
 pytestmark = pytest.mark.servers
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+# The day before each change of a clock, by an hour, by half of one, and by none.
+CHANGES = [
+    ("America/New_York", "2026-03-07"),
+    ("America/New_York", "2026-10-31"),
+    ("Australia/Lord_Howe", "2026-04-03"),
+    ("Australia/Lord_Howe", "2026-10-02"),
+    ("Europe/Berlin", "2026-03-28"),
+    ("Europe/Berlin", "2026-10-24"),
+    ("Asia/Kolkata", "2026-03-07"),
+]
 
 
 @pytest.fixture
@@ -54,9 +70,31 @@ def test_six_in_the_morning_is_six_on_the_wall(beat, zone, after, expected):
     assert found == datetime.fromisoformat(expected).replace(tzinfo=UTC)
 
 
-def test_a_rule_that_is_no_cron_rule_is_refused(beat):
+@settings(
+    deadline=None,
+    max_examples=200,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    day=st.sampled_from(CHANGES),
+    minutes=st.integers(0, 3 * 24 * 60),
+    hour=st.integers(0, 23),
+    minute=st.sampled_from([0, 15, 30, 59]),
+)
+def test_a_daily_rule_follows_the_clock_on_the_wall(beat, day, minutes, hour, minute):
+    zone, begin = day
+    after = datetime.fromisoformat(begin).replace(tzinfo=UTC)
+    after += timedelta(minutes=minutes)
+    found = beat.next_fire(f"{minute} {hour} * * *", zone, after)
+    assert found == naive.next_fire(hour, minute, zone, after)
+    assert found.utcoffset() == timedelta(0)
+
+
+def test_a_rule_or_a_zone_that_does_not_exist_is_refused(beat):
     with pytest.raises(CroniterBadCronError):
         beat.next_fire("every night", "UTC", NOON)
+    with pytest.raises(ZoneInfoNotFoundError):
+        beat.next_fire("0 6 * * *", "Mars/Olympus", NOON)
 
 
 def test_a_due_schedule_becomes_a_job_with_its_name(beat, database, tenant_id):
@@ -100,10 +138,33 @@ def test_nothing_fires_before_its_time(beat, database, tenant_id):
     assert beat.fire_due(database, now=NOON - timedelta(seconds=1)) == []
 
 
-def test_one_bad_schedule_does_not_stop_the_others(beat, database, tenant_id):
-    _put(database, tenant_id, name="bad", type="no.such", at=NOON - timedelta(hours=1))
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"type": "no.such"},
+        {"params": {"payload": 1}},
+        {"cron": "every night"},
+    ],
+)
+def test_one_bad_schedule_does_not_stop_the_others(
+    beat, database, tenant_id, caplog, bad
+):
+    _put(database, tenant_id, name="bad", at=NOON - timedelta(hours=1), **bad)
     _put(database, tenant_id, name="good")
     assert len(beat.fire_due(database, now=NOON)) == 1
+    (record,) = [one for one in caplog.records if one.levelname == "ERROR"]
+    assert record.message == "schedule cannot fire"
+    assert record.schedule.startswith("sch_")
+
+
+def test_a_beat_without_a_database_ticks_on(beat, settings, monkeypatch, caplog):
+    from workers.settings import make_app
+
+    url = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
+    monkeypatch.setattr(beat, "settings", replace(settings, database_url=url))
+    scheduler = beat.RowScheduler(app=make_app(settings), lazy=False)
+    assert scheduler.tick() == 5
+    assert "tick failed" in caplog.messages[-1]
 
 
 def test_the_scheduler_of_celery_beat_ticks_over_the_rows(

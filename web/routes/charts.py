@@ -108,7 +108,7 @@ def _observed(job: Job, item: dict[str, Any]) -> list[tuple[str, float | None]]:
             for row in rows
             if row["unique_id"] == item["unique_id"]
             and datetime.fromisoformat(row["ds"]) >= start
-        ]
+        ][-charts.MOST_POINTS :]
     with door().database.tenant(job.tenant_id) as connection:
         found = series.find(connection, tenant_id=job.tenant_id, key=item["unique_id"])
         if found is None:

@@ -1,11 +1,13 @@
 """Series and their observations, forecasts and anomalies."""
 
+import io
 import re
+import threading
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, request
@@ -35,6 +37,10 @@ from web.schemas.series import (
     SeriesQuery,
     Stretch,
 )
+from web.stream import TooManyStreams
+
+_exports = threading.BoundedSemaphore(8)
+"""Each export holds a connection as long as its reader is slow; others need some."""
 
 bp = APIBlueprint("series", __name__, url_prefix="/v1/series", tag="Series")
 
@@ -103,12 +109,15 @@ def post_observations(key: str) -> Response:
     if request.mimetype not in ("", formats.JSON, *CONTENT_TYPES):
         known = ", ".join((formats.JSON, *CONTENT_TYPES))
         raise WrongMediaType(f"observations come as one of {known}")
+    with _readable():
+        # Before a connection is taken: a slow sender must not hold one.
+        body = io.BytesIO(request.stream.read())
     with door().database.tenant(tenant_id) as connection, _readable():
         result = load_observations(
             connection,
             tenant_id=tenant_id,
             series_key=_valid(key),
-            body=cast("BinaryIO", request.stream),
+            body=body,
             content_type=request.mimetype,
             gzipped=packing == "gzip",
             now=datetime.now(UTC),
@@ -126,12 +135,24 @@ def post_observations(key: str) -> Response:
 def get_observations(key: str, stretch: Stretch) -> Response:
     """Stream a stretch as JSON, CSV or Arrow; ``as_of`` gives what was known then."""
     found = _find(key)
+    if not _exports.acquire(blocking=False):
+        raise TooManyStreams
     form = formats.wanted_format(formats.JSON, formats.CSV, formats.ARROW)
     write: Callable[[Iterator[Any]], Iterator[bytes]] = {
         formats.CSV: formats.observations_csv,
         formats.ARROW: formats.observations_arrow,
     }.get(form, lambda batches: formats.observations_json({"key": key}, batches))
-    return Response(write(_batches(found, stretch)), mimetype=form)
+    batches = _batches(found, stretch)
+    place = ExitStack()
+    place.callback(_exports.release)
+
+    def body() -> Iterator[bytes]:
+        with place:
+            yield from write(batches)
+
+    answer = Response(body(), mimetype=form)
+    answer.call_on_close(place.close)  # where the reader left before the first byte
+    return answer
 
 
 @bp.get("/<key>/forecasts")
