@@ -16,9 +16,12 @@ def table(
     drawn = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows]
     done = (
         f"Medians of {plan.rounds} rounds (lowest-highest); a ratio is that of the two "
-        f"sides of a round.\nSides in turn, the other one idle. Forebay's queues: {queue_type}; the peer's: classic.\nA burst is "
-        f"{plan.burst} jobs from {plan.threads} connections; submit to result is one "
-        f"job at a time,\n{plan.singles} a round; a batch has {plan.batch} jobs."
+        "sides of a round.\n"
+        "Sides in turn, the other one idle. "
+        f"Forebay's queues: {queue_type}; the peer's: classic.\n"
+        f"A burst is {plan.burst} jobs from {plan.threads} connections; submit to "
+        f"result is one job at a time,\n"
+        f"{plan.singles} a round; a batch has {plan.batch} jobs."
     )
     machine = [f"{name}: {text}" for name, text in about.items()]
     return "\n".join([*drawn, "", done, "", *machine])

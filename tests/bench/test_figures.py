@@ -58,7 +58,7 @@ def test_a_ratio_is_the_median_of_the_ratios_of_the_rounds():
 
 
 def test_sides_with_different_rounds_are_not_compared():
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="longer"):
         compare([_round(1.0)] * 2, [_round(1.0)] * 3)
 
 
