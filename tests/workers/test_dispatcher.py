@@ -211,6 +211,7 @@ def test_while_the_broker_is_away_jobs_wait_and_are_sent_when_it_is_back(
     rabbitmq, database, tenant_id, monkeypatch
 ):
     monkeypatch.setattr(module, "_LONGEST_PAUSE_S", 0.2)
+    monkeypatch.setattr(module, "_SWEEP_EVERY_S", 60.0)
     url = make_url(rabbitmq.settings.broker_url)
     line = Line(url.port)
     far = Broker(

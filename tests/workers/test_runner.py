@@ -69,6 +69,23 @@ def test_a_store_that_fails_leaves_nothing(
     assert rows.value(database, "SELECT count(*) FROM job_results") == 0
 
 
+def test_a_store_sees_the_rows_of_its_tenant_alone(
+    runtime, database, tenant_id, other_tenant_id, register
+):
+    rows.queued(database, other_tenant_id)
+    seen = []
+
+    def handler(_params, _context):
+        def store(connection):
+            seen.extend(connection.scalars(text("SELECT tenant_id FROM jobs")))
+            return {}
+
+        return Outcome({}, store)
+
+    _run(runtime, rows.queued(database, tenant_id, type=register(handler)))
+    assert seen == [tenant_id]
+
+
 def test_a_result_that_is_no_json_fails_the_attempt(
     runtime, database, tenant_id, register
 ):

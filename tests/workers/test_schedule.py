@@ -124,6 +124,19 @@ def test_two_beats_at_once_make_one_job(beat, database, tenant_id):
     assert rows.value(database, "SELECT count(*) FROM schedule_firings") == 1
 
 
+def test_a_beat_that_comes_too_late_finds_the_time_fired(
+    beat, database, tenant_id, monkeypatch, caplog
+):
+    _put(database, tenant_id)
+    with database.system() as connection:
+        seen_before = schedules.due(connection, now=NOON)
+    assert len(beat.fire_due(database, now=NOON)) == 1
+    monkeypatch.setattr(schedules, "due", lambda *_given, **_named: seen_before)
+    assert beat.fire_due(database, now=NOON) == []
+    assert rows.value(database, "SELECT count(*) FROM jobs") == 1
+    assert caplog.records == []
+
+
 def test_a_beat_that_was_away_fires_once_and_goes_on(beat, database, tenant_id):
     _put(database, tenant_id)
     now = NOON + timedelta(hours=9, minutes=30)
