@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.e2e.conftest import start_desk
+from tests.processes import still_running
 
 
 def test_it_prints_the_forecast_its_error_and_the_anomalies(desk):
@@ -135,9 +136,7 @@ def test_ctrl_c_ends_every_child_and_a_second_start_keeps_the_data(tmp_path):
     jobs = first.call("GET", "/v1/jobs").json()["items"]
     assert first.stop() < 10
     assert first.process.returncode == 0
-    gone, alive = psutil.wait_procs(children, timeout=1)
-    assert alive == []
-    assert len(gone) == len(children)
+    assert still_running(children, within_s=1) == []
 
     port = int(first.base.rpartition(":")[2])
     with socket.socket() as taken:
@@ -167,8 +166,7 @@ def test_a_supervisor_killed_outright_takes_its_children_along(tmp_path):
     children = psutil.Process(desk.process.pid).children(recursive=True)
     desk.process.kill()
     desk.process.wait()
-    _, alive = psutil.wait_procs(children, timeout=40)
-    assert alive == []
+    assert still_running(children, within_s=40) == []
     again = start_desk(tmp_path)
     assert "0 unchanged" in again.printed()
     again.stop()

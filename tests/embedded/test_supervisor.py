@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from embedded.supervisor import Supervisor
+from tests.processes import still_running
 
 WITHIN_S = 15
 
@@ -80,7 +81,7 @@ def test_the_end_takes_grandchildren_and_the_deaf_along(supervisor, programs):
     tree += [child for process in tree for child in process.children(recursive=True)]
     assert len(tree) == 3
     supervisor.stop()
-    _, alive = psutil.wait_procs(tree, timeout=5)
+    alive = still_running(tree, within_s=5)
     assert alive == []
 
 
