@@ -5,12 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 HOME_DIR ?= var
 PORT ?= 8080
+CHAOS ?= --jobs 2000 --faults 60 --seed 7
 ROOMS := web workers tasks forecasting ingest analysis db embedded
 
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check fix lint types walls up down bench lock clean
+.PHONY: help setup run demo test check fix lint types walls up down bench chaos lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +66,10 @@ fix: $(VENV)/dev.done ## Format, and mend what the linter can
 bench: $(VENV)/dev.done ## Measure the job path beside a hand-written Flask + Celery
 	@$(BIN)/python -m tests.servers.debian
 	@$(BIN)/python -m bench.job_path
+
+chaos: $(VENV)/dev.done ## Strike the running platform with faults, then audit its tables
+	@$(BIN)/python -m tests.servers.debian
+	@$(BIN)/python -m tests.chaos $(CHAOS)
 
 compose/forebay.env: compose/forebay.env.sample
 	@$(PYTHON) -c 'import pathlib, secrets; t = pathlib.Path("$<").read_text(); \

@@ -14,19 +14,7 @@ from sqlalchemy import text
 from db.errors import Fenced
 from db.jobs import Job
 from db.session import Connection
-
-_EVENT = """
-event AS (
-    INSERT INTO job_events (tenant_id, job_id, at, kind, body)
-    SELECT tenant_id, id, clock_timestamp(), kind, json_strip_nulls(json_build_object(
-        'state', state, 'reason', reason, 'attempt', attempt, 'progress', progress,
-        'error', error))
-    FROM moved RETURNING id, tenant_id, job_id, kind
-), told AS (
-    SELECT pg_notify('forebay_jobs', concat_ws(':', tenant_id, job_id, id, kind))
-    FROM event
-)
-"""
+from db.transitions import EVENT, message
 
 _CLAIM = text(f"""
 WITH job AS (
@@ -37,7 +25,7 @@ WITH job AS (
         AND (deadline IS NULL OR attempt > 1 OR deadline > now())
     RETURNING *
 ), moved AS (SELECT *, 'running' AS kind FROM job),
-{_EVENT}
+{EVENT}
 SELECT job.* FROM job, told
 """)  # noqa: S608 - no value is spliced in, only our own fragment
 
@@ -54,8 +42,9 @@ WITH moved AS (
         progress = coalesce(CAST(:progress AS jsonb), progress),
         version = version + CASE WHEN CAST(:progress AS jsonb) IS NULL THEN 0 ELSE 1 END
     WHERE id = :id AND attempt = :attempt AND state = 'running'
+        AND step IS DISTINCT FROM 'parts'
     RETURNING *, 'progress' AS kind
-), {_EVENT.replace("FROM moved", _IF_PROGRESS)}
+), {EVENT.replace("FROM moved", _IF_PROGRESS)}
 SELECT cancel_requested_at IS NOT NULL, (SELECT count(*) FROM told) FROM moved
 """)  # noqa: S608 - no value is spliced in, only our own fragment
 
@@ -66,44 +55,48 @@ WITH moved AS (
         finished_at = clock_timestamp(), lease_until = NULL, version = version + 1,
         progress = coalesce(CAST(:progress AS jsonb), progress)
     WHERE id = :id AND attempt = :attempt AND state = 'running'
+        AND step IS DISTINCT FROM 'parts'
     RETURNING *, state AS kind
 ), result AS (
     INSERT INTO job_results (job_id, tenant_id, attempt, body, created_at)
     SELECT id, tenant_id, attempt, CAST(:result AS json), now() FROM moved
     WHERE :state = 'succeeded'
-), {_EVENT}
+), {EVENT}
 SELECT count(*) FROM moved, told
 """)  # noqa: S608 - no value is spliced in, only our own fragment
 
 # A lost or failed try becomes the next attempt, or the end where the cap is reached
 # or the user wanted it gone; the three cases share one statement so that no reader
-# ever sees a job between them.
+# ever sees a job between them. A try that Forebay itself broke off is forgiven: it
+# does not count towards the cap.
+_CAPPED = "attempt - forgiven >= max_attempts AND NOT :forgiven"
+_POLICY = """greatest(:retry_after, coalesce(:delay, least(
+    coalesce((retry ->> 'max_delay_s')::float, 300),
+    coalesce((retry ->> 'delay_s')::float, :first)
+        * power(coalesce((retry ->> 'factor')::float, 2),
+            greatest(0, moved.attempt - 2 - forgiven)))
+    * (1 - coalesce((retry ->> 'jitter')::float, 0.5) * random())))"""
 _GIVE_BACK = text(f"""
 WITH moved AS (
     UPDATE jobs SET
         state = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled'
-            WHEN attempt < max_attempts THEN 'queued' ELSE 'failed' END,
-        attempt = attempt + CASE WHEN cancel_requested_at IS NULL
-            AND attempt < max_attempts THEN 1 ELSE 0 END,
+            WHEN {_CAPPED} THEN 'failed' ELSE 'queued' END,
+        attempt = attempt + CASE WHEN cancel_requested_at IS NOT NULL
+            OR {_CAPPED} THEN 0 ELSE 1 END,
+        forgiven = forgiven + CASE WHEN :forgiven THEN 1 ELSE 0 END,
         reason = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled_by_user'
             ELSE :reason END,
-        error = CASE WHEN cancel_requested_at IS NULL AND attempt >= max_attempts
+        error = CASE WHEN cancel_requested_at IS NULL AND {_CAPPED}
             THEN CAST(:error AS json) END,
-        finished_at = CASE WHEN cancel_requested_at IS NOT NULL
-            OR attempt >= max_attempts THEN now() END,
+        finished_at = CASE WHEN cancel_requested_at IS NOT NULL OR {_CAPPED}
+            THEN now() END,
         dispatched_at = NULL, lease_until = NULL, version = version + 1
     WHERE id = :id AND attempt = :attempt AND state = 'running'
+        AND step IS DISTINCT FROM 'parts'
     RETURNING *, CASE WHEN state = 'queued' THEN 'retrying' ELSE state END AS kind
-), message AS (
-    INSERT INTO outbox (tenant_id, job_id, attempt, type, queue, priority,
-        traceparent, available_at)
-    SELECT tenant_id, id, attempt, type, queue, priority, traceparent,
-        now() + :delay * interval '1 second'
-    FROM moved WHERE state = 'queued'
-    RETURNING pg_notify('forebay_outbox', queue)
-), {_EVENT}
+), {message(delay=_POLICY, which="state = 'queued'")}, {EVENT}
 SELECT moved.state FROM moved, told, (SELECT count(*) FROM message) AS sent
-""")  # noqa: S608 - no value is spliced in, only our own fragment
+""")  # noqa: S608 - no value is spliced in, only our own fragments
 
 
 @dataclass(frozen=True)
@@ -182,17 +175,40 @@ def finish(connection: Connection, *, job_id: str, attempt: int, end: End) -> No
         raise Fenced(job_id, attempt)
 
 
+@dataclass(frozen=True)
+class Pause:
+    """How long to wait before the next attempt; by default as the job's policy says.
+
+    ``first_s`` is the first pause of a job whose policy names none.
+    """
+
+    first_s: float = 2.0
+    delay_s: float | None = None
+    retry_after_s: float = 0.0
+
+
 def give_back(
     connection: Connection,
     *,
     job_id: str,
     attempt: int,
     end: End,
-    delay_s: float,
+    pause: Pause = Pause(),
+    forgiven: bool = False,
 ) -> str | None:
-    """Queue the next attempt after a delay, or end the job as ``end`` says.
+    """Queue the next attempt after a pause, or end the job as ``end`` says.
 
-    Returns the state the job moved to, or None where the attempt was not running.
+    Args:
+        connection: a system transaction.
+        job_id: the job.
+        attempt: the attempt that ended without a result.
+        end: why, and how the job ends where this was its last attempt.
+        pause: how long to wait; the job's retry policy where it says nothing.
+        forgiven: whether Forebay itself broke the attempt off, so that it does not
+            count.
+
+    Returns:
+        The state the job moved to, or None where the attempt was not running.
     """
     return connection.execute(
         _GIVE_BACK,
@@ -201,7 +217,10 @@ def give_back(
             "attempt": attempt,
             "reason": end.reason,
             "error": _json(end.error),
-            "delay": delay_s,
+            "first": pause.first_s,
+            "delay": pause.delay_s,
+            "retry_after": pause.retry_after_s,
+            "forgiven": forgiven,
         },
     ).scalar()
 

@@ -1,34 +1,14 @@
-"""Messages waiting to be published, and the repair of what was lost on the way."""
+"""What is published, and the repair of what was lost on the way.
+
+Which message goes next is decided in ``db/line.py``.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import text
 
 from db.session import Connection
-
-
-@dataclass(frozen=True)
-class Message:
-    """One outbox row: which attempt of which job goes to which queue."""
-
-    id: int
-    job_id: str
-    attempt: int
-    type: str
-    queue: str
-    traceparent: str | None
-
-
-_TAKE = text("""
-SELECT id, job_id, attempt, type, queue, traceparent FROM outbox
-WHERE queue = :queue AND available_at <= now()
-ORDER BY priority DESC, id
-LIMIT least(:limit, greatest(0, :window - (
-    SELECT count(*) FROM jobs
-    WHERE queue = :queue AND state = 'queued' AND dispatched_at IS NOT NULL)))
-FOR UPDATE SKIP LOCKED
-""")
+from db.transitions import EVENT
 
 _OVERTAKEN = text("""
 SELECT count(*) FROM jobs
@@ -59,49 +39,34 @@ WITH lost AS (
     RETURNING *
 )
 INSERT INTO outbox (tenant_id, job_id, attempt, type, queue, priority, traceparent,
-    available_at)
-SELECT tenant_id, id, attempt, type, queue, priority, traceparent, now() FROM lost
+    available_at, lane, concurrency_key)
+SELECT tenant_id, id, attempt, type, queue, priority, traceparent, now(), lane,
+    concurrency_key
+FROM lost
 ON CONFLICT (job_id, attempt) DO NOTHING
 """)
 
 # Skips what others hold, for the reason given at the cancel statement in db/jobs.py.
-_OVERDUE = text("""
+_OVERDUE = text(f"""
 WITH moved AS (
     UPDATE jobs SET state = 'failed', reason = 'never_started', finished_at = now(),
-        version = version + 1, error = CAST(:error AS json)
+        blocked = false, version = version + 1, error = CAST(:error AS json)
     WHERE id IN (
         SELECT id FROM jobs WHERE state = 'queued' AND attempt = 1 AND deadline <= now()
         FOR UPDATE SKIP LOCKED)
-    RETURNING id, tenant_id, attempt
+    RETURNING *, 'failed' AS kind
 ), gone AS (
     DELETE FROM outbox WHERE id IN (
         SELECT outbox.id FROM outbox JOIN moved ON outbox.job_id = moved.id
         FOR UPDATE OF outbox SKIP LOCKED)
-), event AS (
-    INSERT INTO job_events (tenant_id, job_id, at, kind, body)
-    SELECT tenant_id, id, now(), 'failed', json_build_object('state', 'failed',
-        'reason', 'never_started', 'attempt', attempt)
-    FROM moved RETURNING id, tenant_id, job_id, kind
-)
-SELECT pg_notify('forebay_jobs', concat_ws(':', tenant_id, job_id, id, kind))
-FROM event
-""")
+), {EVENT}
+SELECT count(*) FROM told
+""")  # noqa: S608 - no value is spliced in, only our own fragment
 
 _WAITING = text("""
 SELECT queue, count(*), extract(epoch FROM now() - min(available_at)) FROM outbox
 WHERE available_at <= now() GROUP BY queue
 """)
-
-
-def take(
-    connection: Connection, *, queue: str, window: int, limit: int
-) -> list[Message]:
-    """Lock and return due messages of a queue, the most urgent first.
-
-    No more than leave ``window`` jobs of the queue published but unclaimed.
-    """
-    rows = connection.execute(_TAKE, {"queue": queue, "window": window, "limit": limit})
-    return [Message(**row._mapping) for row in rows]
 
 
 def unclaimed(connection: Connection, *, queue: str, older_than_s: float) -> int:
@@ -133,7 +98,8 @@ def publish_again(
 
 def fail_overdue(connection: Connection, *, error: str) -> int:
     """Fail queued jobs whose deadline to start by has passed; return how many."""
-    return len(connection.execute(_OVERDUE, {"error": error}).all())
+    failed: int = connection.execute(_OVERDUE, {"error": error}).scalar_one()
+    return failed
 
 
 def waiting(connection: Connection) -> dict[str, tuple[int, float]]:

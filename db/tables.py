@@ -1,29 +1,15 @@
 """The tables as SQLAlchemy sees them; the migrations are what creates them.
 
-A test compares both, so a column added in one place only is a failure.
+A test compares both, so a column added in one place only is a failure. The tables of
+webhooks, schedules and limits are in ``db/tables_delivery.py``.
 """
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, JSON, JSONB
 
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-_INSTANT = sa.DateTime(timezone=True)
-
-
-def _tenant() -> sa.Column[int]:
-    return sa.Column(
-        "tenant_id", sa.Integer, sa.ForeignKey("tenants.id"), nullable=False
-    )
-
+from db.metadata import INSTANT as _INSTANT
+from db.metadata import metadata
+from db.metadata import tenant as _tenant
 
 tenants = sa.Table(
     "tenants",
@@ -75,6 +61,19 @@ jobs = sa.Table(
     sa.Column("finished_at", _INSTANT),
     sa.Column("lease_until", _INSTANT),
     sa.Column("cancel_requested_at", _INSTANT),
+    sa.Column("lane", sa.Text, nullable=False, server_default="normal"),
+    sa.Column("retry", JSONB, nullable=False, server_default="{}"),
+    sa.Column("forgiven", sa.SmallInteger, nullable=False, server_default="0"),
+    sa.Column("concurrency_key", sa.Text),
+    sa.Column("concurrency_limit", sa.SmallInteger),
+    sa.Column("starts_per_minute", sa.Integer),
+    sa.Column("blocked", sa.Boolean, nullable=False, server_default="false"),
+    sa.Column("parent_id", sa.Text, sa.ForeignKey("jobs.id")),
+    sa.Column("step", sa.Text),
+    sa.Column("part", sa.Integer),
+    sa.Column("replayed_at", _INSTANT),
+    sa.CheckConstraint("lane IN ('normal', 'backfill')", name="lane"),
+    sa.CheckConstraint("step IN ('parts', 'part', 'finish')", name="step"),
     sa.CheckConstraint(
         "state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')",
         name="state",
@@ -92,6 +91,29 @@ sa.Index(
     jobs.c.dispatched_at,
     postgresql_where=jobs.c.state == "queued",
 )
+for _name, _columns, _where in (
+    ("type_finished_at", "type finished_at", jobs.c.finished_at.is_not(None)),
+    ("tenant_id_failed", "tenant_id id", jobs.c.state == "failed"),
+    (
+        "concurrency_key",
+        "tenant_id concurrency_key dispatched_at",
+        jobs.c.concurrency_key.is_not(None),
+    ),
+    (
+        "key_live",
+        "tenant_id concurrency_key state dispatched_at",
+        jobs.c.concurrency_key.is_not(None) & jobs.c.state.in_(["queued", "running"]),
+    ),
+    ("live", "tenant_id queue state", jobs.c.state.in_(["queued", "running"])),
+    ("blocked", "id", jobs.c.blocked),
+    ("parent_id", "parent_id part", jobs.c.parent_id.is_not(None)),
+    ("parts", "id", (jobs.c.step == "parts") & (jobs.c.state == "running")),
+):
+    sa.Index(
+        f"ix_jobs_{_name}",
+        *(jobs.c[one] for one in _columns.split()),
+        postgresql_where=_where,
+    )
 
 job_results = sa.Table(
     "job_results",
@@ -112,7 +134,14 @@ job_events = sa.Table(
     sa.Column("at", _INSTANT, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("body", JSON, nullable=False),
+    sa.Column(
+        "xid",
+        sa.BigInteger,
+        nullable=False,
+        server_default=sa.text("pg_current_xact_id()::text::bigint"),
+    ),
     sa.Index(None, "job_id", "id"),
+    sa.Index(None, "tenant_id", "xid"),
 )
 
 outbox = sa.Table(
@@ -127,10 +156,34 @@ outbox = sa.Table(
     sa.Column("priority", sa.SmallInteger, nullable=False),
     sa.Column("traceparent", sa.Text),
     sa.Column("available_at", _INSTANT, nullable=False),
+    sa.Column("lane", sa.Text, nullable=False, server_default="normal"),
+    sa.Column("concurrency_key", sa.Text),
+    sa.Column("admitted", sa.Boolean, nullable=False, server_default="true"),
     sa.UniqueConstraint("job_id", "attempt"),
 )
 sa.Index(
-    "ix_outbox_queue_priority_id", outbox.c.queue, outbox.c.priority.desc(), outbox.c.id
+    "ix_outbox_line",
+    outbox.c.queue,
+    outbox.c.lane,
+    outbox.c.tenant_id,
+    outbox.c.priority.desc(),
+    outbox.c.id,
+    postgresql_where=outbox.c.admitted,
+)
+sa.Index(
+    "ix_outbox_keyed",
+    outbox.c.tenant_id,
+    outbox.c.concurrency_key,
+    outbox.c.priority.desc(),
+    outbox.c.id,
+    postgresql_where=sa.not_(outbox.c.admitted),
+)
+
+sa.Index(
+    "ix_outbox_admitted_key",
+    outbox.c.tenant_id,
+    outbox.c.concurrency_key,
+    postgresql_where=outbox.c.admitted & outbox.c.concurrency_key.is_not(None),
 )
 
 idempotency_keys = sa.Table(
@@ -280,30 +333,4 @@ anomalies = sa.Table(
     sa.Column("explanation", sa.Text, nullable=False),
     sa.UniqueConstraint("analysis_id", "start_at", "kind"),
     sa.Index(None, "series_id", "start_at"),
-)
-
-schedules = sa.Table(
-    "schedules",
-    metadata,
-    sa.Column("id", sa.Text, primary_key=True),
-    _tenant(),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("cron", sa.Text, nullable=False),
-    sa.Column("timezone", sa.Text, nullable=False),
-    sa.Column("job_type", sa.Text, nullable=False),
-    sa.Column("params", JSON, nullable=False),
-    sa.Column("enabled", sa.Boolean, nullable=False),
-    sa.Column("next_fire_at", _INSTANT, nullable=False),
-    sa.Column("created_at", _INSTANT, nullable=False),
-    sa.UniqueConstraint("tenant_id", "name"),
-)
-
-schedule_firings = sa.Table(
-    "schedule_firings",
-    metadata,
-    _tenant(),
-    sa.Column("schedule_id", sa.Text, sa.ForeignKey("schedules.id"), primary_key=True),
-    sa.Column("fire_at", _INSTANT, primary_key=True),
-    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id"), nullable=False),
-    sa.Column("fired_at", _INSTANT, nullable=False),
 )

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from db import keys, migrate, schedules
+from db.schedules import Plan
 from db.session import Database
 from embedded.client import Client
 from embedded.demo import HORIZON, TAG
@@ -21,6 +22,13 @@ _READY_WITHIN_S = 60.0
 _SWEEP_EVERY_S = 60.0
 _POSTGRES_PAUSE_S = 2.0
 _TENANT = "demo"
+_NIGHTLY = Plan(
+    name="nightly forecast",
+    cron="0 2 * * *",
+    jobs=[
+        {"type": "forecast.run", "params": {"series": {"tag": TAG}, "horizon": HORIZON}}
+    ],
+)
 _PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH")
 
 
@@ -135,13 +143,12 @@ class Platform:
             tonight = datetime.now(UTC).replace(
                 hour=2, minute=0, second=0, microsecond=0
             )
-            schedules.put(
+            schedules.create(
                 connection,
                 tenant_id=tenant_id,
-                name="nightly forecast",
-                rule=("0 2 * * *", "UTC"),
-                job=("forecast.run", {"series": {"tag": TAG}, "horizon": HORIZON}),
+                plan=_NIGHTLY,
                 next_fire_at=tonight + timedelta(days=1),
+                now=schedules.clock(connection),
             )
         return secret
 

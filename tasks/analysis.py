@@ -19,6 +19,7 @@ from tasks.inputs import (
     inputs,
     rfc3339,
 )
+from tasks.parts import by_series, refuse_empty
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +66,13 @@ def as_table(result: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
     return ["unique_id", *_POINT], rows
 
 
-@job_type("analysis.run", params=AnalysisParams, queue="analysis", table=as_table)
+@job_type(
+    "analysis.run",
+    params=AnalysisParams,
+    queue="analysis",
+    table=as_table,
+    parts=by_series("analysis.run"),
+)
 def analysis_run(params: AnalysisParams, context: JobContext) -> Outcome:
     """Find what is not as expected in stored or given series, and say why."""
     done: list[tuple[Input, Analysis]] = []
@@ -76,9 +83,8 @@ def analysis_run(params: AnalysisParams, context: JobContext) -> Outcome:
             done.append((item, _analyse(params, item)))
         except InvalidData as error:
             failed.append({"unique_id": item.unique_id, "detail": str(error)})
-    if not done:
-        detail = "; ".join(f"{one['unique_id']}: {one['detail']}" for one in failed[:5])
-        raise InvalidData(detail)
+    if context.part is None:
+        refuse_empty(done, failed)
     total = len(done) + len(failed)
     context.progress(total, total, "series", "storing")
     result = {

@@ -2,7 +2,7 @@
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -30,6 +30,32 @@ Table = Callable[[Mapping[str, Any]], tuple[list[str], list[list[Any]]]]
 
 
 @dataclass(frozen=True)
+class Retry:
+    """When a failed attempt is tried again: pauses that grow by a factor, with jitter.
+
+    ``delay_s`` None leaves the first pause to the platform's setting. Jitter 0.5 makes
+    a pause any length between half of it and all.
+    """
+
+    delay_s: float | None = None
+    factor: float = 2.0
+    max_delay_s: float = 300.0
+    jitter: float = 0.5
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How a large job is split into parts, and its result put together.
+
+    ``split`` returns the params of each part; fewer than two run the job whole.
+    ``merge`` gets the parts' results in their order, and runs once.
+    """
+
+    split: Callable[[Any, JobContext], Sequence[Params]]
+    merge: Callable[[Any, Iterator[Mapping[str, Any]], JobContext], Outcome]
+
+
+@dataclass(frozen=True)
 class JobType:
     """A kind of job: its public name, handler, params, queue and limits."""
 
@@ -41,9 +67,20 @@ class JobType:
     max_attempts: int
     summary: str
     table: Table | None
+    retry: Retry = Retry()
+    parts: Parts | None = None
 
 
 _registered: dict[str, JobType] = {}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The seconds an attempt may take, how many there are, and the pauses between."""
+
+    timeout_s: int = 600
+    max_attempts: int = 3
+    retry: Retry = Retry()
 
 
 def job_type(
@@ -51,11 +88,19 @@ def job_type(
     *,
     params: type[P],
     queue: str,
-    timeout_s: int = 600,
-    max_attempts: int = 3,
+    limits: Limits = Limits(),
     table: Table | None = None,
+    parts: Parts | None = None,
 ) -> Callable[[Callable[[P, JobContext], Outcome]], Callable[[P, JobContext], Outcome]]:
     """Register a handler under a public name.
+
+    Args:
+        name: what clients call it.
+        params: the schema of its params.
+        queue: the class of workers that run it.
+        limits: time and attempts; a submission may ask for others.
+        table: how its result reads as rows, for CSV and Arrow.
+        parts: how a large job is split, where it can be.
 
     Raises:
         ValueError: the name is taken, or the queue is not one that workers consume.
@@ -72,7 +117,16 @@ def job_type(
             raise ValueError(message)
         summary = (handler.__doc__ or "").strip().split("\n")[0]
         _registered[name] = JobType(
-            name, handler, params, queue, timeout_s, max_attempts, summary, table
+            name,
+            handler,
+            params,
+            queue,
+            limits.timeout_s,
+            limits.max_attempts,
+            summary,
+            table,
+            limits.retry,
+            parts,
         )
         return handler
 

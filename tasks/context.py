@@ -18,6 +18,8 @@ class JobContext(Protocol):
     attempt: int
     now: datetime
     """The instant the attempt began, aware, in UTC."""
+    part: int | None
+    """Which part of a job in parts this is; None for a whole job."""
     artifacts: Path
     """The folder of uploaded files."""
 

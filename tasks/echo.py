@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from tasks.catalog import Params, job_type
+from tasks.catalog import Limits, Params, job_type
 from tasks.context import JobContext, Outcome
 
 _STEP_S = 0.1
@@ -25,7 +25,7 @@ class EchoParams(Params):
     )
 
 
-@job_type("system.echo", params=EchoParams, queue="system", timeout_s=3_600)
+@job_type("system.echo", params=EchoParams, queue="system", limits=Limits(3_600))
 def echo(params: EchoParams, context: JobContext) -> Outcome:
     """Return the payload as it came, after the seconds that were asked for."""
     steps = round(params.duration_s / _STEP_S)

@@ -39,6 +39,10 @@ class StateConflict(Exception):
     """The thing is in a state that does not allow the call."""
 
 
+class QuotaExceeded(Exception):
+    """The tenant has used what it may; the caller should come back later."""
+
+
 class SourceUnavailable(Exception):
     """An outside source did not answer; the job is tried again later."""
 

@@ -15,6 +15,7 @@ from tasks.catalog import Params, job_type
 from tasks.context import JobContext, Outcome
 from tasks.errors import InvalidData
 from tasks.inputs import Input, SeriesParams, aware, common_step, inputs, rfc3339
+from tasks.parts import by_series, refuse_empty
 
 if TYPE_CHECKING:
     from forecasting.forecast import SeriesForecast
@@ -80,7 +81,13 @@ def as_table(result: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
     return columns, rows
 
 
-@job_type("forecast.run", params=ForecastParams, queue="forecast", table=as_table)
+@job_type(
+    "forecast.run",
+    params=ForecastParams,
+    queue="forecast",
+    table=as_table,
+    parts=by_series("forecast.run"),
+)
 def forecast_run(params: ForecastParams, context: JobContext) -> Outcome:
     """Forecast stored or given series, with quantiles and out-of-sample error."""
     done: list[tuple[Input, SeriesForecast]] = []
@@ -91,9 +98,8 @@ def forecast_run(params: ForecastParams, context: JobContext) -> Outcome:
             done.append((item, _forecast(params, item)))
         except InvalidData as error:
             failed.append({"unique_id": item.unique_id, "detail": str(error)})
-    if not done:
-        detail = "; ".join(f"{one['unique_id']}: {one['detail']}" for one in failed[:5])
-        raise InvalidData(detail)
+    if context.part is None:
+        refuse_empty(done, failed)
     total = len(done) + len(failed)
     context.progress(total, total, "series", "storing")
     result = {

@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints, model_validator
 from db import ingest_runs, uploads
 from db.ids import new_id
 from db.session import Connection
-from tasks.catalog import Params, job_type
+from tasks.catalog import Limits, Params, job_type
 from tasks.context import JobContext, Outcome
 from tasks.errors import FieldError, InvalidData, SourceUnavailable
 from tasks.inputs import SeriesKey
@@ -120,7 +120,7 @@ class IngestParams(Params):
     )
 
 
-@job_type("ingest.run", params=IngestParams, queue="ingest", timeout_s=3_600)
+@job_type("ingest.run", params=IngestParams, queue="ingest", limits=Limits(3_600))
 def run(params: IngestParams, context: JobContext) -> Outcome:
     """Load an uploaded file: good rows become observations, bad rows are listed."""
     with context.read() as connection:

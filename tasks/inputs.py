@@ -177,6 +177,16 @@ def inputs(params: SeriesParams, context: JobContext) -> Iterator[tuple[int, Inp
         )
 
 
+def selected_keys(params: SeriesParams, context: JobContext) -> list[str]:
+    """Return the keys of the stored series that the params select.
+
+    Raises:
+        InvalidData: a series does not exist, or no series carries the tag.
+    """
+    with context.read() as connection:
+        return [key for key, _, _ in _selected(params, context, connection)]
+
+
 def _selected(
     params: SeriesParams, context: JobContext, connection: Connection
 ) -> list[tuple[str, int, str | None]]:

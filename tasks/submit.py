@@ -2,33 +2,22 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 import orjson
 from pydantic import ValidationError
 
-from db import idempotency, jobs
+from db import idempotency, jobs, limits
 from db.ids import new_id
 from db.jobs import Job, NewJob
 from db.session import Connection
-from tasks.catalog import JobType, job_types
-from tasks.errors import FieldError, InvalidParams, NotFound, StateConflict
+from tasks import chains
+from tasks.catalog import JobType, Retry, job_types
+from tasks.errors import FieldError, InvalidParams, NotFound, QuotaExceeded
+from tasks.submission import Submission
 
-
-@dataclass(frozen=True)
-class Submission:
-    """A request for a job; None leaves a choice to the job type."""
-
-    type: str
-    params: Mapping[str, Any] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    priority: int = 5
-    timeout_s: int | None = None
-    deadline: datetime | None = None
-    traceparent: str | None = None
-    retry_of: str | None = None
+_PLATFORM = Retry()
 
 
 def prepare(submission: Submission) -> NewJob:
@@ -51,11 +40,30 @@ def prepare(submission: Submission) -> NewJob:
         labels=dict(submission.labels),
         priority=submission.priority,
         timeout_s=submission.timeout_s or kind.timeout_s,
-        max_attempts=kind.max_attempts,
+        max_attempts=submission.max_attempts or kind.max_attempts,
         deadline=submission.deadline,
         retry_of=submission.retry_of,
         traceparent=submission.traceparent,
+        lane=submission.lane,
+        retry=_policy(kind.retry, submission.retry),
+        concurrency_key=submission.concurrency_key,
+        concurrency_limit=submission.concurrency_limit
+        if submission.concurrency_key
+        else None,
+        starts_per_minute=submission.starts_per_minute,
+        blocked=bool(submission.after),
+        delay_s=submission.delay_s,
     )
+
+
+def _policy(own: Retry, asked: Mapping[str, float]) -> dict[str, float]:
+    """Return what differs from the platform's policy; the request has the last word."""
+    differing = {
+        name: value
+        for name, value in vars(own).items()
+        if value != getattr(_PLATFORM, name)
+    }
+    return {**differing, **asked}
 
 
 _MOST_ERRORS = 200
@@ -151,7 +159,7 @@ def submit(
         if known is not None:
             return find(connection, tenant_id=tenant_id, job_id=known), True
     new = prepare(submission)
-    created_at = jobs.submit(connection, tenant_id=tenant_id, new_jobs=[new])
+    created_at = store(connection, tenant_id=tenant_id, prepared=[(new, submission)])
     if once is not None:
         idempotency.remember(
             connection,
@@ -160,6 +168,9 @@ def submit(
             fingerprint=once[1],
             resource_id=new.id,
         )
+    if new.blocked:
+        # What it waits for may have ended already, and so its own wait.
+        return find(connection, tenant_id=tenant_id, job_id=new.id), False
     job = jobs.as_submitted(new, tenant_id=tenant_id, created_at=created_at)
     return job, False
 
@@ -167,12 +178,48 @@ def submit(
 def submit_many(
     connection: Connection, *, tenant_id: int, submissions: Sequence[Submission]
 ) -> list[NewJob | InvalidParams]:
-    """Store all valid submissions in one statement; return each one's job or error."""
+    """Store all valid submissions in one statement; return each one's job or error.
+
+    Raises:
+        QuotaExceeded: the tenant may not queue so many jobs.
+    """
     prepared = [_prepare_or_error(submission) for submission in submissions]
-    good = [item for item in prepared if isinstance(item, NewJob)]
+    resolved = chains.resolve(connection, tenant_id, submissions, prepared)
+    good = [
+        (item, chained)
+        for item, chained in zip(prepared, resolved, strict=True)
+        if isinstance(item, NewJob) and isinstance(chained, Submission)
+    ]
     if good:
-        jobs.submit(connection, tenant_id=tenant_id, new_jobs=good)
-    return prepared
+        store(connection, tenant_id=tenant_id, prepared=good)
+    return [
+        item if isinstance(chained, Submission) else chained
+        for item, chained in zip(prepared, resolved, strict=True)
+    ]
+
+
+def store(
+    connection: Connection,
+    *,
+    tenant_id: int,
+    prepared: Sequence[tuple[NewJob, Submission]],
+) -> datetime:
+    """Store prepared jobs with what they wait for; return their created_at.
+
+    Raises:
+        InvalidParams: a job waits for one that the tenant does not have.
+        QuotaExceeded: the tenant may not queue so many jobs.
+    """
+    room = limits.queue_room(connection, tenant_id=tenant_id)
+    if room is not None and len(prepared) > room:
+        raise QuotaExceeded(
+            f"the queue quota has room for {max(0, room)} more jobs, "
+            f"and these are {len(prepared)}; try again when some have ended"
+        )
+    new_jobs = [new for new, _ in prepared]
+    created_at = jobs.submit(connection, tenant_id=tenant_id, new_jobs=new_jobs)
+    chains.bind(connection, tenant_id, prepared)
+    return created_at
 
 
 def find(connection: Connection, *, tenant_id: int, job_id: str) -> Job:
@@ -195,32 +242,6 @@ def cancel(connection: Connection, *, tenant_id: int, job_id: str) -> Job:
     """
     jobs.cancel(connection, tenant_id=tenant_id, job_id=job_id)
     return find(connection, tenant_id=tenant_id, job_id=job_id)
-
-
-def retry(connection: Connection, *, tenant_id: int, job_id: str) -> Job:
-    """Submit a failed or cancelled job again, linked to the first of its chain.
-
-    Raises:
-        NotFound: no such job in this tenant.
-        StateConflict: the job has not failed and was not cancelled.
-    """
-    job = find(connection, tenant_id=tenant_id, job_id=job_id)
-    if job.state not in ("failed", "cancelled"):
-        raise StateConflict(
-            f"only failed or cancelled jobs can be retried; {job_id} is {job.state}"
-        )
-    again = Submission(
-        type=job.type,
-        params=job.params,
-        labels=job.labels,
-        priority=job.priority,
-        timeout_s=job.timeout_s,
-        traceparent=job.traceparent,
-        retry_of=job.retry_of or job.id,
-    )
-    new = replace(prepare(again), max_attempts=job.max_attempts)
-    jobs.submit(connection, tenant_id=tenant_id, new_jobs=[new])
-    return find(connection, tenant_id=tenant_id, job_id=new.id)
 
 
 def _prepare_or_error(submission: Submission) -> NewJob | InvalidParams:

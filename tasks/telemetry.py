@@ -1,21 +1,50 @@
 """Structured logs: one JSON object a line, with the ids of the job at hand."""
 
 import logging
+import re
 import sys
+from typing import Any
 
 import structlog
 
-_SECRETS = ("secret", "password", "api_key", "authorization", "token")
+_NAMES = r"secret|password|passwd|api[_-]?key|token"
+_SECRETS = re.compile(rf"(?i){_NAMES}|authorization|cookie|signature")
+# What gives itself away in a text: the password of an address, the credential of an
+# Authorization header, our own keys, and what is written behind a telling name.
+_IN_TEXT = (
+    (re.compile(r"(://[^\s/:@]*):[^\s/]*@"), r"\1:***@"),
+    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), r"\1 ***"),
+    (re.compile(r"\b(fbk|whsec)_[\w+/=-]+"), r"\1_***"),
+    (
+        re.compile(
+            rf"""(?ix) \b ([\w-]{{0,40}}(?:{_NAMES})[\w-]{{0,40}}
+            ["']? \s*[=:]\s* ["']?) [^\s"'&,;]+"""
+        ),
+        r"\1***",
+    ),
+)
 
 
 def _mask(
     _logger: object, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
     """Keep credentials out of the log whatever a caller passes."""
-    for name in event:
-        if any(word in name.lower() for word in _SECRETS):
-            event[name] = "***"
-    return event
+    return {name: _masked(name, value) for name, value in event.items()}
+
+
+def _masked(name: object, value: Any) -> Any:
+    if isinstance(name, str) and _SECRETS.search(name):
+        return "***"
+    if isinstance(value, str):
+        for pattern, instead in _IN_TEXT:
+            value = pattern.sub(instead, value)
+        return value
+    if isinstance(value, dict):
+        return {key: _masked(key, inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked(None, inner) for inner in value]
+    plain = value is None or isinstance(value, int | float)
+    return value if plain else _masked(None, repr(value))
 
 
 def configure(level: str) -> None:
@@ -27,7 +56,6 @@ def configure(level: str) -> None:
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        _mask,
     ]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -35,6 +63,8 @@ def configure(level: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                # Last, so that whatever came in by any way is looked at.
+                _mask,
                 structlog.processors.JSONRenderer(),
             ],
         )

@@ -1,5 +1,6 @@
 """The Flask application: blueprints, guard, errors, OpenAPI document."""
 
+import logging
 import secrets
 
 import structlog
@@ -7,25 +8,48 @@ from apiflask import APIFlask
 from flask import Response, g, request
 
 from db.session import Database
+from tasks import traces
 from tasks.settings import Settings
 from web import openapi
 from web.door import Door, door
 from web.errors import register_errors
 from web.guard import open_to_all, register_guard
 from web.metrics import register_metrics
+from web.rates import Rates
 from web.requests import cap_body, refuse_unstorable, register_json, traceparent
-from web.routes import catalogue, charts, console, health, jobs, series, uploads
+from web.routes import (
+    catalogue,
+    charts,
+    console,
+    events,
+    health,
+    jobs,
+    queues,
+    replay,
+    schedules,
+    series,
+    uploads,
+    webhooks,
+)
 from web.stream import Hub
 
 BLUEPRINTS = (
     jobs.bp,
+    replay.bp,
+    events.bp,
+    queues.bp,
+    schedules.bp,
     series.bp,
     uploads.bp,
+    webhooks.bp,
     catalogue.bp,
     charts.bp,
     health.bp,
     console.bp,
 )
+_log = logging.getLogger(__name__)
+
+_FAULT = 500
 _SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -48,11 +72,17 @@ def create_app(settings: Settings) -> APIFlask:
     _configure(app, settings)
     database = Database(settings.database_url, pool_size=16, name="forebay-web")
     hub = Hub(database, limit=settings.streams, tenant_limit=settings.tenant_streams)
-    app.extensions["forebay"] = Door(settings, database, hub)
+    app.extensions["forebay"] = Door(
+        settings,
+        database,
+        hub,
+        Rates(per_minute=settings.calls_per_minute, storage=settings.rate_storage),
+    )
     register_json(app)
     register_errors(app)
     register_guard(app)
-    register_metrics(app, database, hub)
+    register_metrics(app, database, hub, streams=settings.streams)
+    traces.configure(settings.traces_url, service="forebay-web")
     app.before_request(_begin)
     app.before_request_funcs[None].insert(0, app.before_request_funcs[None].pop())
     app.after_request(_finish)
@@ -90,7 +120,12 @@ def _configure(app: APIFlask, settings: Settings) -> None:
 
 def _begin() -> None:
     given = traceparent()
-    g.trace_id = given.split("-")[1] if given else secrets.token_hex(16)
+    g.span = traces.begin(request.method, "server", parent=given)
+    # Without a collector the trace is the client's, or one of which only logs know.
+    g.traceparent = g.span.traceparent or (
+        f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    )
+    g.trace_id = g.traceparent.split("-")[1]
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(trace_id=g.trace_id)
     settings = door().settings
@@ -103,4 +138,26 @@ def _finish(answer: Response) -> Response:
     for name, value in _SECURITY_HEADERS.items():
         answer.headers.setdefault(name, value)
     answer.headers["X-Trace-Id"] = g.get("trace_id", "")
+    _tell(answer)
     return answer
+
+
+def _tell(answer: Response) -> None:
+    """Say in the log and in the trace how the request was answered."""
+    # The pattern, never the address: a stranger writes that, and it may hold a secret.
+    route = str(request.url_rule) if request.url_rule else "unknown"
+    told = {"method": request.method, "route": route, "status": answer.status_code}
+    worth = request.method not in ("GET", "HEAD") or answer.status_code >= _FAULT
+    _log.log(logging.INFO if worth else logging.DEBUG, "request answered", extra=told)
+    if "span" in g:
+        g.span.tell(
+            {
+                "http.request.method": request.method,
+                "http.route": route,
+                "http.response.status_code": answer.status_code,
+            }
+        )
+        if "identity" in g:
+            g.span.tell({"forebay.tenant_id": g.identity.tenant_id})
+        g.span.failed = answer.status_code >= _FAULT
+        g.span.end(name=f"{request.method} {route}")

@@ -8,6 +8,7 @@ from flask import current_app, g
 from db.keys import Identity
 from db.session import Database
 from tasks.settings import Settings
+from web.rates import Rates
 from web.stream import Hub
 
 
@@ -18,6 +19,7 @@ class Door:
     settings: Settings
     database: Database
     hub: Hub
+    rates: Rates
 
     def close(self) -> None:
         """End the hub's thread and the pool; the application is of no use then."""

@@ -13,7 +13,13 @@ from pydantic import ValidationError
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 
 from db.errors import KeyInFlight, KeyReused
-from tasks.errors import FieldError, InvalidParams, NotFound, StateConflict
+from tasks.errors import (
+    FieldError,
+    InvalidParams,
+    NotFound,
+    QuotaExceeded,
+    StateConflict,
+)
 from tasks.submit import field_errors
 from web.stream import TooManyStreams
 
@@ -30,6 +36,14 @@ class Forbidden(Exception):
 
 class Malformed(Exception):
     """The request cannot be read at all."""
+
+
+class TooManyRequests(Exception):
+    """The key has called more often than it may."""
+
+    def __init__(self, detail: str, retry_after_s: int) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
 
 
 class WrongMediaType(Exception):
@@ -58,6 +72,8 @@ _KINDS: dict[type[Exception], Kind] = {
     RecursionError: Kind(400, "malformed", "The request cannot be read"),
     WrongMediaType: Kind(415, "wrong-media-type", "The media type is not supported"),
     TooManyStreams: Kind(429, "too-many-streams", "Too many held requests", 5),
+    QuotaExceeded: Kind(429, "quota-exceeded", "The quota is used up", 30),
+    TooManyRequests: Kind(429, "too-many-requests", "Too many requests"),
 }
 _DETAILS: dict[type[Exception], str] = {
     Unauthenticated: "send Authorization: Bearer <api key>; the key may be unknown, "
@@ -129,8 +145,9 @@ def _from_table(error: Exception) -> Response:
         detail=_DETAILS.get(found) or str(error),
         errors=error.errors if isinstance(error, InvalidParams) else (),
     )
-    if kind.retry_after_s is not None:
-        answer.headers["Retry-After"] = str(kind.retry_after_s)
+    retry_after_s = getattr(error, "retry_after_s", kind.retry_after_s)
+    if retry_after_s is not None:
+        answer.headers["Retry-After"] = str(retry_after_s)
     if found is Unauthenticated:
         answer.headers["WWW-Authenticate"] = "Bearer"
     return answer

@@ -62,4 +62,5 @@ def _check() -> None:
         raise Unauthenticated
     if found.role == "viewer" and request.method not in _SAFE:
         raise Forbidden("a viewer's key can read, not write")
+    door().rates.count(found.key_id)
     g.identity = found

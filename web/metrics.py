@@ -1,21 +1,16 @@
-"""Prometheus metrics: requests counted here, jobs counted in the tables.
+"""Prometheus metrics: requests are counted here, jobs in the tables (web/gauges.py).
 
 Each name is described in docs/reference/metrics.md; a test compares both.
 """
 
 import time
-from collections.abc import Iterable, Iterator
 from typing import cast
 
 from flask import Flask, Response, current_app, g, request
-from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from db import counts, processes
-from db.counts import Counts
-from db.processes import Process
 from db.session import Database
+from web.gauges import TableCollector
 from web.stream import Hub
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -26,8 +21,15 @@ def registry() -> CollectorRegistry:
     return cast(CollectorRegistry, current_app.extensions["metrics"])
 
 
-def register_metrics(app: Flask, database: Database, hub: Hub) -> None:
-    """Count and time every request, and publish what the tables say."""
+def register_metrics(app: Flask, database: Database, hub: Hub, *, streams: int) -> None:
+    """Count and time every request, and publish what the tables say.
+
+    Args:
+        app: the application.
+        database: where the tables are.
+        hub: knows the held requests.
+        streams: how many requests it may hold.
+    """
     found = CollectorRegistry()
     requests = Counter(
         "forebay_http_requests",
@@ -41,7 +43,8 @@ def register_metrics(app: Flask, database: Database, hub: Hub) -> None:
         ["route"],
         registry=found,
     )
-    found.register(_TableCollector(database, hub))
+    open_streams = _of_held_requests(found, hub, streams)
+    found.register(TableCollector(database))
     app.extensions["metrics"] = found
 
     @app.before_request
@@ -56,98 +59,23 @@ def register_metrics(app: Flask, database: Database, hub: Hub) -> None:
         requests.labels(route, method, str(answer.status_code)).inc()
         if "began" in g:
             seconds.labels(route).observe(time.perf_counter() - g.began)
+        if answer.mimetype == "text/event-stream":
+            open_streams.inc()
+            answer.call_on_close(open_streams.dec)
         return answer
 
     # Before the guard, so that refused requests are timed too.
     app.before_request_funcs[None].insert(0, app.before_request_funcs[None].pop())
 
 
-class _TableCollector(Collector):
-    """Reads the tables at each scrape."""
-
-    def __init__(self, database: Database, hub: Hub) -> None:
-        self._database = database
-        self._hub = hub
-
-    def collect(self) -> Iterable[Metric]:
-        with self._database.system() as connection:
-            now = counts.counts(connection)
-            alive = processes.alive(connection)
-        yield from _of_jobs(now)
-        yield from _of_processes(alive)
-        yield _gauge(
-            "forebay_held_requests",
-            "Requests being held.",
-            [],
-            [((), self._hub.held)],
-        )
-
-
-def _of_jobs(now: Counts) -> Iterator[GaugeMetricFamily]:
-    yield _gauge(
-        "forebay_jobs",
-        "Jobs by type and state.",
-        ["type", "state"],
-        [((kind, state), total) for kind, state, total in now.jobs],
+def _of_held_requests(found: CollectorRegistry, hub: Hub, limit: int) -> Gauge:
+    """Publish the held requests; return the gauge of those that are streams."""
+    held = Gauge("forebay_held_requests", "Requests being held.", registry=found)
+    held.set_function(lambda: hub.held)
+    most = Gauge(
+        "forebay_held_requests_limit",
+        "How many requests may be held.",
+        registry=found,
     )
-    yield _gauge(
-        "forebay_oldest_queued_seconds",
-        "Age of the oldest queued job of a queue.",
-        ["queue"],
-        [((queue,), age) for queue, age in now.oldest_queued_s],
-    )
-    yield _gauge(
-        "forebay_job_run_seconds",
-        "Quantiles of the run time over the last 15 minutes.",
-        ["type", "quantile"],
-        [((kind, str(level)), run) for kind, level, run, _ in now.durations],
-    )
-    yield _gauge(
-        "forebay_job_wait_seconds",
-        "Quantiles of the wait before a start over the last 15 minutes.",
-        ["type", "quantile"],
-        [((kind, str(level)), wait) for kind, level, _, wait in now.durations],
-    )
-    yield _gauge(
-        "forebay_outbox_messages", "Due outbox rows.", [], [((), now.outbox[0])]
-    )
-    yield _gauge(
-        "forebay_outbox_age_seconds",
-        "Age of the oldest due outbox row.",
-        [],
-        [((), now.outbox[1])],
-    )
-
-
-def _of_processes(alive: list[Process]) -> Iterator[GaugeMetricFamily]:
-    yield _gauge(
-        "forebay_processes",
-        "Processes seen lately, by role.",
-        ["role"],
-        [
-            ((role,), sum(one.role == role for one in alive))
-            for role in ("worker", "dispatcher", "beat")
-        ],
-    )
-    yield _gauge(
-        "forebay_queue_ready_messages",
-        "Messages the broker holds ready, as the dispatcher saw it.",
-        ["queue"],
-        [
-            ((queue,), ready)
-            for one in alive
-            for queue, ready in one.detail.get("ready", {}).items()
-        ],
-    )
-
-
-def _gauge(
-    name: str,
-    text: str,
-    labels: list[str],
-    values: list[tuple[tuple[str, ...], float]],
-) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, text, labels=labels)
-    for key, value in values:
-        family.add_metric(list(key), value)
-    return family
+    most.set(limit)
+    return Gauge("forebay_event_streams", "Open event streams.", registry=found)

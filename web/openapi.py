@@ -25,6 +25,7 @@ _SENT: Mapping[str, tuple[str, ...]] = {
     "post /v1/jobs/batch": ("Idempotency-Key", "traceparent"),
     "post /v1/jobs/{job_id}/retry": ("Idempotency-Key",),
     "post /v1/uploads": ("Idempotency-Key",),
+    "post /v1/webhooks": ("Idempotency-Key",),
     "get /v1/jobs/{job_id}": ("Prefer", "If-None-Match"),
     "get /v1/jobs/{job_id}/events": ("Last-Event-ID",),
 }

@@ -7,6 +7,7 @@ import orjson
 from flask import Response
 
 from db.jobs import Job
+from db.place import Place
 
 
 def json_response(body: Any, status: int = 200) -> Response:
@@ -28,7 +29,7 @@ def job_json(job: Job, *, now: datetime | None = None) -> dict[str, Any]:
         "reason": job.reason,
         "progress": job.progress,
         "eta_s": _eta_s(job, now or datetime.now(UTC)),
-        "queue": {"position": None, "blocked_by": None},
+        "queue": place_json(Place()),
         "attempt": job.attempt,
         "max_attempts": job.max_attempts,
         "priority": job.priority,
@@ -36,6 +37,12 @@ def job_json(job: Job, *, now: datetime | None = None) -> dict[str, Any]:
         "deadline": job.deadline,
         "labels": job.labels,
         "retry_of": job.retry_of,
+        "replayed_at": job.replayed_at,
+        "lane": job.lane,
+        "retry": job.retry,
+        "concurrency_key": job.concurrency_key,
+        "concurrency_limit": job.concurrency_limit,
+        "starts_per_minute": job.starts_per_minute,
         "created_at": job.created_at,
         "started_at": job.started_at,
         "finished_at": job.finished_at,
@@ -46,9 +53,22 @@ def job_json(job: Job, *, now: datetime | None = None) -> dict[str, Any]:
             "result": f"{base}/result",
             "events": f"{base}/events",
             "cancel": f"{base}/cancel",
+            "parts": f"{base}/parts",
             "chart": f"{base}/chart",
             "page": f"/console/jobs/{job.id}",
         },
+    }
+
+
+def place_json(place: Place) -> dict[str, Any]:
+    """Return where a queued job stands, as the API shows it."""
+    return {
+        "position": place.position,
+        "blocked_by": place.blocked_by,
+        "waits_for": place.waits_for,
+        "not_before": place.not_before,
+        "estimated_start": place.estimated_start,
+        "estimated_start_p90": place.estimated_start_p90,
     }
 
 

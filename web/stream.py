@@ -20,10 +20,11 @@ from db.session import Database
 
 _log = logging.getLogger(__name__)
 
+_TENANT = "tenant "
 _LOOK_AGAIN_S = 5.0
-_COMMENT_EVERY_S = 15.0
-_LONGEST_STREAM_S = 300.0
-_RECONNECT_AFTER_MS = 1_000
+COMMENT_EVERY_S = 15.0
+LONGEST_STREAM_S = 300.0
+RECONNECT_AFTER_MS = 1_000
 
 
 class TooManyStreams(Exception):
@@ -50,16 +51,18 @@ class Hub:
 
     @contextmanager
     def watch(
-        self, *, tenant_id: int, job_id: str, until_end: bool = False
+        self, *, tenant_id: int, job_id: str | None = None, until_end: bool = False
     ) -> Iterator[threading.Event]:
         """Hold a request; the event is set whenever something happened to the job.
 
-        With ``until_end`` only the job's end counts, which saves looks at the tables.
+        Without a job, whatever happens to any job of the tenant counts. With
+        ``until_end`` only an end does, which saves looks at the tables.
 
         Raises:
             TooManyStreams: the process or the tenant holds too many requests.
         """
         signal = threading.Event()
+        wanted = job_id or f"{_TENANT}{tenant_id}"
         with self._lock:
             if (
                 self._held.total() >= self._limit
@@ -67,7 +70,7 @@ class Hub:
             ):
                 raise TooManyStreams
             self._held[tenant_id] += 1
-            self._waiting.setdefault(job_id, {})[signal] = until_end
+            self._waiting.setdefault(wanted, {})[signal] = until_end
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._listen, name="listen", daemon=True
@@ -78,9 +81,9 @@ class Hub:
         finally:
             with self._lock:
                 self._held[tenant_id] -= 1
-                del self._waiting[job_id][signal]
-                if not self._waiting[job_id]:
-                    del self._waiting[job_id]
+                del self._waiting[wanted][signal]
+                if not self._waiting[wanted]:
+                    del self._waiting[wanted]
 
     def close(self) -> None:
         """Stop listening, as soon as the next notification or quiet while is over."""
@@ -105,10 +108,11 @@ class Hub:
             if payload is None:
                 signals = [one for group in self._waiting.values() for one in group]
             else:
-                _tenant, job_id, _event, kind = payload.split(":")
+                tenant, job_id, _event, kind = payload.split(":")
                 signals = [
                     signal
-                    for signal, until_end in self._waiting.get(job_id, {}).items()
+                    for wanted in (job_id, f"{_TENANT}{tenant}")
+                    for signal, until_end in self._waiting.get(wanted, {}).items()
                     if kind in FINAL_STATES or not until_end
                 ]
         for signal in signals:
@@ -126,24 +130,24 @@ def stream_job(
     Raises:
         TooManyStreams: before anything is yielded.
     """
-    ends_at = time.monotonic() + _LONGEST_STREAM_S
+    ends_at = time.monotonic() + LONGEST_STREAM_S
     with hub.watch(tenant_id=job.tenant_id, job_id=job.id) as signal:
         new = _after(database, job, after)
         if not new and job.state in FINAL_STATES:
             return
-        yield f"retry: {_RECONNECT_AFTER_MS}\n\n".encode()
+        yield f"retry: {RECONNECT_AFTER_MS}\n\n".encode()
         said_at = time.monotonic()
         while time.monotonic() < ends_at:
             for event in new:
-                yield _encode(event)
+                yield encode(event, event_id=str(event.id))
                 said_at = time.monotonic()
                 after = event.id
                 if event.kind in FINAL_STATES:
                     return
-            if time.monotonic() - said_at >= _COMMENT_EVERY_S:
+            if time.monotonic() - said_at >= COMMENT_EVERY_S:
                 yield b": still here\n\n"
                 said_at = time.monotonic()
-            comment_in_s = said_at + _COMMENT_EVERY_S - time.monotonic()
+            comment_in_s = said_at + COMMENT_EVERY_S - time.monotonic()
             signal.wait(min(_LOOK_AGAIN_S, comment_in_s))
             signal.clear()
             new = _after(database, job, after)
@@ -156,7 +160,12 @@ def _after(database: Database, job: Job, event_id: int) -> list[Event]:
         )
 
 
-def _encode(event: Event) -> bytes:
+def encode(event: Event, *, event_id: str) -> bytes:
+    """Return an event as a server-sent event."""
     body = {"job_id": event.job_id, "at": event.at, "kind": event.kind, **event.body}
     text = orjson.dumps(body, option=orjson.OPT_UTC_Z)
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.id, event.kind.encode(), text)
+    return b"id: %s\nevent: %s\ndata: %s\n\n" % (
+        event_id.encode(),
+        event.kind.encode(),
+        text,
+    )

@@ -40,11 +40,12 @@ def _dispatcher(_arguments: argparse.Namespace) -> None:
     from db.session import Database  # noqa: PLC0415 - the beat has no need of it
     from tasks import telemetry  # noqa: PLC0415
     from workers.app import app, settings  # noqa: PLC0415
+    from workers.deliverer import Deliverer  # noqa: PLC0415
     from workers.dispatcher import Dispatcher  # noqa: PLC0415
     from workers.housekeeping import Housekeeping  # noqa: PLC0415
 
     telemetry.configure(settings.log_level)
-    database = Database(settings.database_url, pool_size=4, name="dispatcher")
+    database = Database(settings.database_url, pool_size=6, name="dispatcher")
     dispatcher = Dispatcher(app, database, settings)
     housekeeping = Housekeeping(
         app,
@@ -53,6 +54,7 @@ def _dispatcher(_arguments: argparse.Namespace) -> None:
         name=dispatcher.name,
         broker_state=lambda: dispatcher.broker,
     )
+    deliverer = Deliverer(database, settings)
 
     def stop(*_signal: Any) -> None:
         dispatcher.stop()
@@ -60,7 +62,9 @@ def _dispatcher(_arguments: argparse.Namespace) -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     housekeeping.start()
+    deliverer.start()
     dispatcher.run()
+    deliverer.stop()
     housekeeping.stop()
     database.close()
 

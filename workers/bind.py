@@ -13,17 +13,18 @@ from celery import signals
 from kombu.exceptions import OperationalError
 
 from db import attempts, processes
+from db.attempts import Pause
 from db.session import Database
-from tasks import telemetry
+from tasks import telemetry, traces
 from tasks.catalog import JobType, job_types
 from workers.app import app, settings
-from workers.outcomes import delay_s, lost
+from workers.outcomes import lost
 from workers.runner import Runtime, run
 from workers.settings import declare_queues
 
 _log = logging.getLogger(__name__)
 
-_SEEN_EVERY_S = 5.0
+_SEEN_EVERY_S = 1.0
 _NAME = "NODE_OF_FOREBAY_WORKER"
 WORKER = os.environ.setdefault(
     _NAME, f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
@@ -43,9 +44,14 @@ def runtime(pid: int) -> Runtime:
 def bind(kind: JobType) -> None:
     """Register a Celery task for a job type."""
 
-    @app.task(name=kind.name, ignore_result=True)
-    def task(*, job_id: str, attempt: int, **_later_fields: Any) -> str:
-        return run(runtime(os.getpid()), job_id=job_id, attempt=attempt)
+    @app.task(name=kind.name, ignore_result=True, bind=True)
+    def task(self: Any, /, *, job_id: str, attempt: int, **_later_fields: Any) -> str:
+        return run(
+            runtime(os.getpid()),
+            job_id=job_id,
+            attempt=attempt,
+            traceparent=(self.request.headers or {}).get("traceparent"),
+        )
 
     del task
 
@@ -73,6 +79,12 @@ def _declare_queues(**_details: Any) -> None:
 @signals.worker_process_init.connect
 def _configure_child(**_details: Any) -> None:
     telemetry.configure(settings.log_level)
+    traces.configure(settings.traces_url, service="forebay-worker")
+
+
+@signals.worker_process_shutdown.connect
+def _finish_child(**_details: Any) -> None:
+    traces.finish()
 
 
 @signals.task_failure.connect
@@ -96,7 +108,7 @@ def _child_died(
                 job_id=kwargs["job_id"],
                 attempt=kwargs["attempt"],
                 end=lost("the worker process died while it ran this job"),
-                delay_s=delay_s(kwargs["attempt"], settings.retry_delay_s),
+                pause=Pause(settings.retry_delay_s),
             )
         _log.warning(
             "child process died", extra={"job_id": kwargs["job_id"], "now": state}
@@ -115,18 +127,23 @@ class _Presence:
 
     def start(self, sender: Any, **_details: Any) -> None:
         queues = [queue.name for queue in sender.task_consumer.queues]
+        slots = sender.pool.num_processes
         thread = threading.Thread(
-            target=self._run, args=(queues,), name="presence", daemon=True
+            target=self._run, args=(queues, slots), name="presence", daemon=True
         )
         thread.start()
 
-    def _run(self, queues: list[str]) -> None:
+    def _run(self, queues: list[str], slots: int) -> None:
         database = Database(settings.database_url, pool_size=0)
         while True:
             try:
                 with database.system() as connection:
                     processes.seen(
-                        connection, name=WORKER, role="worker", queues=queues
+                        connection,
+                        name=WORKER,
+                        role="worker",
+                        queues=queues,
+                        detail={"slots": slots},
                     )
             except Exception:  # noqa: BLE001 - a database away is no reason to stop working
                 _log.exception("could not say that this worker lives")
@@ -158,7 +175,8 @@ def give_back_all() -> None:
                     job_id=job_id,
                     attempt=attempt,
                     end=lost("the worker was stopped while it ran this job"),
-                    delay_s=0,
+                    pause=Pause(delay_s=0.0),
+                    forgiven=True,
                 )
                 _log.info("job given back", extra={"job_id": job_id})
     except Exception:  # noqa: BLE001 - the reaper is the second net

@@ -1,8 +1,9 @@
 """The only publisher: takes outbox rows to the broker, with confirms.
 
 Woken by the database's notifications, it keeps a window of unclaimed messages in each
-queue and decides by priority only at the last moment. What it may publish twice after
-a crash, the claim refuses.
+queue; who goes next is decided in ``db/line.py`` at the last moment. What it may
+publish twice after a crash, the claim refuses. It also releases jobs that waited for
+others, and settles parents with their parts.
 """
 
 import logging
@@ -16,19 +17,23 @@ from typing import Any
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from db import events, outbox
-from db.jobs import JOBS_CHANNEL, OUTBOX_CHANNEL
-from db.outbox import Message
+from db import dependencies, events, line, outbox, parts, processes
+from db.jobs import FINAL_STATES, JOBS_CHANNEL, OUTBOX_CHANNEL
+from db.line import Message
 from db.session import Database
+from tasks import traces
 from tasks.catalog import QUEUES
 from tasks.settings import Settings
 from workers.settings import declare_queues
+from workers.window import Window
 
 _log = logging.getLogger(__name__)
 
 _SWEEP_EVERY_S = 1.0
 _BATCH = 64
 _REFILLS = 4  # of a full window, while it is worked off
+_SILENT_AFTER_S = 4.0
+_ENDS = (*FINAL_STATES, "cancel_requested")
 _CONFIRM_TIMEOUT_S = 8
 _SOCKET_TIMEOUT_S = 10
 _LONGEST_PAUSE_S = 5.0
@@ -45,6 +50,12 @@ class Dispatcher:
         self._full: set[str] = set()
         self._claims = 0
         self._sweep_at = 0.0
+        self._windows = {
+            queue: Window(most=settings.dispatch_window) for queue in QUEUES
+        }
+        self._keyed = True
+        self._blocked = True
+        self._ended: set[str] = set()
         self._wake = threading.Event()
         self._over = threading.Event()
         self.broker: dict[str, Any] = {"state": "not connected"}
@@ -52,6 +63,7 @@ class Dispatcher:
 
     def run(self) -> None:
         """Publish what there is, then wait for more; reconnect with backoff."""
+        traces.configure(self._settings.traces_url, service="forebay-dispatcher")
         listener = threading.Thread(target=self._listen, name="listen", daemon=True)
         listener.start()
         pause = 0.2
@@ -64,6 +76,7 @@ class Dispatcher:
                 _log.warning("dispatch interrupted: %s", error)
                 self._over.wait(pause)
                 pause = min(_LONGEST_PAUSE_S, pause * 2)
+        traces.finish()
         _log.info("dispatcher ended")
 
     def stop(self) -> None:
@@ -100,11 +113,39 @@ class Dispatcher:
         self._wake.clear()
         if time.monotonic() >= self._sweep_at:
             self._sweep_at = time.monotonic() + _SWEEP_EVERY_S
-            self._wanted.update(QUEUES)
+            self._sweep()
             if not self._settings.embedded:
                 connection.heartbeat_check()
 
+    def _sweep(self) -> None:
+        """Look at everything, for what no notification told of."""
+        with self._database.system() as connection:
+            alive = processes.alive(connection, stale_after_s=_SILENT_AFTER_S)
+            self._blocked = parts.waiting(connection)
+            if self._blocked:
+                dependencies.release(connection)
+                parts.settle(connection)
+        for queue, window in self._windows.items():
+            window.slots = sum(
+                one.detail.get("slots", 0) for one in alive if queue in one.queues
+            )
+        self._wanted.update(QUEUES)
+
+    def _follow(self) -> None:
+        """Release what waited for the jobs that ended, and settle their parents."""
+        while self._ended:
+            job_id = self._ended.pop()
+            with self._database.system() as connection:
+                dependencies.release(connection, after_id=job_id)
+                parts.settle(connection, child=job_id)
+
     def _drain(self, producer: Any) -> None:
+        self._follow()
+        if self._keyed:
+            # Not durable: after a crash the keyed jobs are let in again.
+            with self._database.system(durable=False) as connection:
+                grown, self._keyed = line.admit(connection)
+            self._wanted.update(grown)
         while self._wanted:
             queue = self._wanted.pop()
             while self._dispatch(producer, queue):
@@ -112,46 +153,70 @@ class Dispatcher:
 
     def _dispatch(self, producer: Any, queue: str) -> bool:
         """Publish one batch of a queue; return whether there may be more."""
+        window = self._windows[queue]
         # Not durable: what a crash makes it publish again, the claim refuses.
         with self._database.system(durable=False) as connection:
-            messages = outbox.take(
+            unclaimed = line.unclaimed(connection, queue=queue)
+            room = window.room(unclaimed=unclaimed, now=time.monotonic())
+            limit = min(_BATCH, room)
+            messages = line.take(
                 connection,
                 queue=queue,
-                window=self._settings.dispatch_window,
-                limit=_BATCH,
+                queues=QUEUES,
+                limit=limit,
+                share=self._settings.backfill_share,
             )
-            sent: list[int] = []
-            try:
-                for message in messages:
-                    self._publish(producer, message)
-                    sent.append(message.id)
-            except OperationalError:
-                _log.warning("publishing stopped after %d", len(sent))
-                if not sent:
-                    raise
+            sent = self._send(producer, messages)
             if sent:
-                outbox.mark_sent(connection, ids=sent)
+                outbox.mark_sent(connection, ids=[message.id for message in sent])
+                line.paid(connection, queue=queue, sent=sent)
+        window.sent(len(sent))
         if len(messages) == _BATCH:
             return True
         # Perhaps the window cut the batch short: then a claim makes room for more.
-        self._full.add(queue)
+        if len(messages) == limit:
+            self._full.add(queue)
         return False
+
+    def _send(self, producer: Any, messages: list[Message]) -> list[Message]:
+        """Publish messages until the broker refuses one; return what it took."""
+        sent: list[Message] = []
+        try:
+            for message in messages:
+                self._publish(producer, message)
+                sent.append(message)
+        except OperationalError:
+            _log.warning("publishing stopped after %d", len(sent))
+            if not sent:
+                raise
+        return sent
 
     def _publish(self, producer: Any, message: Message) -> None:
         delivery: dict[str, Any] = {}
         if not self._settings.embedded:
             delivery = {"mandatory": True, "confirm_timeout": _CONFIRM_TIMEOUT_S}
-        headers = {"traceparent": message.traceparent} if message.traceparent else None
-        self._app.send_task(
-            message.type,
-            kwargs={"job_id": message.job_id, "attempt": message.attempt},
-            queue=message.queue,
-            producer=producer,
-            retry=False,
-            task_id=f"{message.job_id}:{message.attempt}",
-            headers=headers,
-            **delivery,
+        span = traces.span(
+            f"publish {message.type}",
+            "producer",
+            parent=message.traceparent,
+            attributes=_told(message),
         )
+        with span as now:
+            headers = {"traceparent": now.traceparent} if now.traceparent else None
+            self._app.send_task(
+                message.type,
+                kwargs={"job_id": message.job_id, "attempt": message.attempt},
+                queue=message.queue,
+                producer=producer,
+                retry=False,
+                task_id=f"{message.job_id}:{message.attempt}",
+                headers=headers,
+                **delivery,
+            )
+            _log.debug(
+                "job published",
+                extra={"job_id": message.job_id, "trace_id": now.trace_id},
+            )
 
     def _listen(self) -> None:
         """Wake the publisher; after a lost connection listen again."""
@@ -173,8 +238,16 @@ class Dispatcher:
         wanted: Iterable[str] = ()
         if payload in QUEUES:
             wanted = (payload,)
-        elif payload is not None and payload.endswith(":running"):
-            wanted = self._with_room()
+            self._keyed = True
+        elif payload is not None and ":" in payload:
+            _tenant, job_id, _event, kind = payload.split(":")
+            if kind == "running":
+                wanted = self._with_room()
+            elif kind in _ENDS and (self._blocked or self._keyed):
+                self._ended.add(job_id)
+                self._wake.set()
+            elif kind == "progress":
+                return
         if wanted:
             self._wanted.update(wanted)
             self._wake.set()
@@ -186,9 +259,20 @@ class Dispatcher:
         have three quarters of a window before them.
         """
         self._claims += 1
-        if self._claims < self._settings.dispatch_window / _REFILLS:
+        now = time.monotonic()
+        smallest = min((self._windows[one].size(now) for one in self._full), default=0)
+        if self._claims < smallest / _REFILLS:
             return ()
         self._claims = 0
         found = tuple(self._full)
         self._full.clear()
         return found
+
+
+def _told(message: Message) -> traces.Attributes:
+    return traces.of_job(
+        job_id=message.job_id,
+        attempt=message.attempt,
+        tenant_id=message.tenant_id,
+        queue=message.queue,
+    )

@@ -6,6 +6,7 @@ dispatchers may take: the rows are locked, or an advisory lock is held.
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,15 +15,17 @@ from celery import Celery
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from db import attempts, idempotency, outbox, processes
+from db import attempts, idempotency, outbox, pace, processes
+from db.attempts import Pause
 from db.session import Database
-from tasks.catalog import QUEUES
+from tasks.catalog import QUEUES, job_types
 from tasks.settings import Settings
-from workers.outcomes import delay_s, failed, lost
+from workers.outcomes import failed, lost
 
 _log = logging.getLogger(__name__)
 
 _BATCH = 500
+_PACE_EVERY_S = 15.0
 _NEVER_STARTED = failed(
     "never_started", "Never started", "the deadline to start by passed while queued"
 )
@@ -47,6 +50,8 @@ class Housekeeping:
         self._broker_state = broker_state
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping")
+        self._trust_leases_at = 0.0
+        self._pace_at = 0.0
 
     def start(self) -> None:
         """Begin to look around."""
@@ -56,8 +61,11 @@ class Housekeeping:
         """End after the look at hand, and sign off."""
         self._over.set()
         self._thread.join()
-        with self._database.system() as connection:
-            processes.gone(connection, name=self._name)
+        try:
+            with self._database.system() as connection:
+                processes.gone(connection, name=self._name)
+        except Exception as error:  # noqa: BLE001 - the row goes stale by itself
+            _log.warning("could not sign off: %s", error)
 
     def _run(self) -> None:
         while not self._over.wait(self._settings.housekeeping_s):
@@ -65,15 +73,21 @@ class Housekeeping:
                 self.look()
             except Exception as error:  # noqa: BLE001 - tried again in a moment
                 _log.warning("housekeeping interrupted: %s", error)
+                # Workers could not renew their leases either: give them the time to.
+                self._trust_leases_at = time.monotonic() + self._settings.lease_s
 
     def look(self) -> None:
         """Repair what can be repaired now, and say that the dispatcher lives."""
-        self._free_expired()
+        if time.monotonic() >= self._trust_leases_at:
+            self._free_expired()
         with self._database.system() as connection:
             error = orjson.dumps(_NEVER_STARTED.error).decode()
             overdue = outbox.fail_overdue(connection, error=error)
             idempotency.forget_old(connection)
             processes.forget_old(connection)
+            if time.monotonic() >= self._pace_at:
+                pace.compute(connection, types=list(job_types()))
+                self._pace_at = time.monotonic() + _PACE_EVERY_S
         if overdue:
             _log.warning("jobs never started by their deadline", extra={"n": overdue})
         depths = self._resend_lost()
@@ -93,7 +107,7 @@ class Housekeeping:
                     job_id=job_id,
                     attempt=attempt,
                     end=lost("the worker fell silent and its lease ran out"),
-                    delay_s=delay_s(attempt, self._settings.retry_delay_s),
+                    pause=Pause(self._settings.retry_delay_s),
                 )
                 _log.warning(
                     "lease ran out",

@@ -1,6 +1,5 @@
 """The one table that says what a failure of a handler means for its job."""
 
-import random
 from dataclasses import dataclass
 
 from db.attempts import End
@@ -10,8 +9,6 @@ from tasks.errors import (
     JobTimedOut,
     SourceUnavailable,
 )
-
-_LONGEST_DELAY_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -57,9 +54,3 @@ def failed(reason: str, title: str, detail: str) -> End:
 def lost(detail: str) -> End:
     """Return the end of a job whose workers died each time."""
     return failed("worker_lost", "Worker lost", detail)
-
-
-def delay_s(attempt: int, first_s: float) -> float:
-    """Return the pause before the next attempt: doubling, capped, with full jitter."""
-    longest = min(_LONGEST_DELAY_S, first_s * 2.0 ** (attempt - 1))
-    return longest * random.uniform(0.5, 1)  # noqa: S311 - jitter is no secret

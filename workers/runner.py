@@ -18,16 +18,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
 import structlog
 
-from db import attempts
+from db import attempts, parts
+from db.attempts import Pause
 from db.errors import Fenced
 from db.jobs import Job
 from db.session import Connection, Database
-from tasks.catalog import JobType, job_types
+from tasks import traces
+from tasks.catalog import JobType, Parts, job_types
 from tasks.errors import InvalidParams, JobCancelled, JobTimedOut
 from tasks.settings import Settings
-from workers.outcomes import delay_s, verdict
+from workers.outcomes import verdict
+from workers.pieces import children
 
 _log = logging.getLogger(__name__)
 
@@ -46,8 +50,17 @@ class Runtime:
     worker: str
 
 
-def run(runtime: Runtime, *, job_id: str, attempt: int) -> str:
-    """Run an attempt if it may still be run; return what became of it."""
+def run(
+    runtime: Runtime, *, job_id: str, attempt: int, traceparent: str | None = None
+) -> str:
+    """Run an attempt if it may still be run; return what became of it.
+
+    Args:
+        runtime: the process's connections and settings.
+        job_id: the job.
+        attempt: which of its attempts the message is for.
+        traceparent: the span that sent the message, by default the job's own.
+    """
     with runtime.database.system() as connection:
         job = attempts.claim(
             connection,
@@ -59,23 +72,44 @@ def run(runtime: Runtime, *, job_id: str, attempt: int) -> str:
     if job is None:
         _log.info("job not to be had", extra={"job_id": job_id, "attempt": attempt})
         return "refused"
-    with structlog.contextvars.bound_contextvars(
-        job_id=job.id,
-        attempt=job.attempt,
-        tenant_id=job.tenant_id,
-        type=job.type,
-        trace_id=job.traceparent and job.traceparent.split("-")[1],
+    span = traces.span(
+        f"run {job.type}",
+        "consumer",
+        parent=traceparent or job.traceparent,
+        link=job.traceparent,
+        attributes=_told(job),
+    )
+    with (
+        span as now,
+        structlog.contextvars.bound_contextvars(
+            job_id=job.id,
+            attempt=job.attempt,
+            tenant_id=job.tenant_id,
+            type=job.type,
+            trace_id=now.trace_id,
+        ),
     ):
-        return _Attempt(runtime, job).run()
+        outcome = _Attempt(runtime, job).run()
+        now.failed = outcome in ("queued", "failed", "fenced")
+        now.tell({"forebay.outcome": outcome})
+        return outcome
+
+
+def _told(job: Job) -> traces.Attributes:
+    return traces.of_job(
+        job_id=job.id, attempt=job.attempt, tenant_id=job.tenant_id, queue=job.queue
+    )
 
 
 class _Attempt:
     """One claimed attempt; it is also the handler's JobContext."""
 
     def __init__(self, runtime: Runtime, job: Job) -> None:
-        self.job_id = job.id
+        # What a part stores belongs to the whole job.
+        self.job_id = job.parent_id or job.id
         self.tenant_id = job.tenant_id
         self.attempt = job.attempt
+        self.part = job.part
         self.now = job.started_at or datetime.now(UTC)
         self.artifacts: Path = runtime.settings.artifacts_path
         self._job = job
@@ -126,6 +160,8 @@ class _Attempt:
         try:
             kind = _kind(self._job.type)
             params = kind.params.model_validate(self._job.params)
+            if kind.parts and self._job.step != "part":
+                return self._in_parts(kind, kind.parts, params)
             outcome = kind.handler(params, self)
             return self._succeed(outcome.result, outcome.store)
         except Fenced:
@@ -133,23 +169,44 @@ class _Attempt:
         except Exception as error:  # noqa: BLE001 - the one place; see outcomes.py
             return self._fail(error)
 
+    def _in_parts(self, kind: JobType, how: Parts, params: Any) -> str:
+        """Split the job, or put it together when it is the finish of one."""
+        if self._job.step == "finish":
+            with self.read() as connection:
+                done = parts.results(connection, parent_id=self.job_id)
+                outcome = how.merge(params, done, self)
+            return self._succeed(outcome.result, outcome.store)
+        planned = how.split(params, self)
+        if len(planned) <= 1:
+            outcome = kind.handler(params, self)
+            return self._succeed(outcome.result, outcome.store)
+        pieces, finish = children(self._job, kind, planned)
+        with self._runtime.database.tenant(self.tenant_id) as connection:
+            parts.split(connection, job=self._job, parts=pieces, finish=finish)
+        _log.info("job split", extra={"parts": len(pieces)})
+        return "parts"
+
     def _succeed(self, result: Any, store: Callable[[Connection], Any] | None) -> str:
         with self._runtime.database.tenant(self.tenant_id) as connection:
             added = store(connection) if store else {}
+            whole = {**result, **added}
+            if self._job.step == "finish":
+                text = orjson.dumps(whole).decode()
+                parts.close(connection, parent_id=self.job_id, result=text)
+                whole = {}
             attempts.finish(
                 connection,
-                job_id=self.job_id,
+                job_id=self._job.id,
                 attempt=self.attempt,
-                end=attempts.End(
-                    "succeeded", result={**result, **added}, progress=self._whole()
-                ),
+                end=attempts.End("succeeded", result=whole, progress=self._whole()),
             )
         _log.info("job succeeded", extra={"run_s": time.monotonic() - self._began})
         return "succeeded"
 
     def _fail(self, error: Exception) -> str:
         judged = verdict(error)
-        retried = judged.retry and self.attempt < self._job.max_attempts
+        tries = self.attempt - self._job.forgiven
+        retried = judged.retry and tries < self._job.max_attempts
         _log.log(
             logging.WARNING if judged.end.reason != "internal_error" else logging.ERROR,
             "attempt ended: %s",
@@ -159,17 +216,19 @@ class _Attempt:
         )
         with self._runtime.database.system() as connection:
             if judged.retry:
-                pause = delay_s(self.attempt, self._runtime.settings.retry_delay_s)
                 state = attempts.give_back(
                     connection,
-                    job_id=self.job_id,
+                    job_id=self._job.id,
                     attempt=self.attempt,
                     end=judged.end,
-                    delay_s=max(pause, judged.retry_after_s or 0.0),
+                    pause=Pause(
+                        self._runtime.settings.retry_delay_s,
+                        retry_after_s=judged.retry_after_s or 0.0,
+                    ),
                 )
                 return state or "fenced"
             attempts.finish(
-                connection, job_id=self.job_id, attempt=self.attempt, end=judged.end
+                connection, job_id=self._job.id, attempt=self.attempt, end=judged.end
             )
             return judged.end.state
 
@@ -191,7 +250,7 @@ class _Attempt:
             latest = self._progress
             cancel = attempts.heartbeat(
                 connection,
-                job_id=self.job_id,
+                job_id=self._job.id,
                 attempt=self.attempt,
                 lease_s=self._runtime.settings.lease_s,
                 progress=None if latest is self._told else latest,
@@ -232,7 +291,7 @@ class _Attempt:
                 with self._runtime.database.system() as connection:
                     attempts.finish(
                         connection,
-                        job_id=self.job_id,
+                        job_id=self._job.id,
                         attempt=self.attempt,
                         end=verdict(why).end,
                     )

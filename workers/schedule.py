@@ -1,82 +1,75 @@
-"""celery beat with rows for a schedule: each fire time becomes one job, once.
+"""celery beat with rows for a schedule: each fire time fires once, whoever beats.
 
-Beat here never publishes: it submits through the outbox like any client, and the
-unique key on (schedule, fire time) lets two beats run side by side.
+Beat here never publishes: it submits through the outbox like any client. A beat holds
+the row of the schedule that it fires, so two beats can run side by side.
 """
 
 import logging
 import os
 import socket
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
+from collections.abc import Iterator
+from datetime import datetime
 
 from celery.beat import Scheduler
-from croniter import croniter
 
-from db import processes, schedules
-from db.schedules import Schedule
+from db import processes
+from db import schedules as rows
+from db.schedules import Due
 from db.session import Database
-from tasks.submit import Submission, submit
+from tasks import firing
 from workers.app import settings
 
 _log = logging.getLogger(__name__)
 
-_TICK_S = 5.0
-
-
-def next_fire(cron: str, timezone: str, after: datetime) -> datetime:
-    """Return the first instant after ``after`` that a cron rule names in its zone.
-
-    Raises:
-        croniter.CroniterBadCronError: the rule is not a cron rule.
-        zoneinfo.ZoneInfoNotFoundError: the zone does not exist.
-    """
-    local = after.astimezone(ZoneInfo(timezone))
-    found: datetime = croniter(cron, local).get_next(datetime)
-    return found.astimezone(UTC)
+_TICK_S = 1.0
 
 
 def fire_due(database: Database, *, now: datetime) -> list[str]:
-    """Submit a job for each schedule whose time has come; return their ids.
-
-    After a pause of the beat a schedule fires once for all the times it missed.
-    """
-    with database.system() as connection:
-        due = schedules.due(connection, now=now)
-    fired = []
-    for item in due:
+    """Fire each schedule whose time has come; return the ids of the jobs submitted."""
+    submitted: list[str] = []
+    for item in _due(database, now):
         try:
-            job_id = _fire(database, item, now)
+            submitted += _fire(database, item, now)
         except Exception:  # noqa: BLE001 - one bad schedule must not stop the others
-            _log.exception("schedule cannot fire", extra={"schedule": item.id})
-            continue
-        if job_id is not None:
-            fired.append(job_id)
-    return fired
+            _log.exception("schedule not fired", extra={"schedule": item.id})
+    return submitted
 
 
-def _fire(database: Database, schedule: Schedule, now: datetime) -> str | None:
-    following = next_fire(schedule.cron, schedule.timezone, now)
-    with database.tenant(schedule.tenant_id) as connection:
-        if not schedules.begin_firing(connection, schedule=schedule):
-            return None
-        job, _ = submit(
-            connection,
-            tenant_id=schedule.tenant_id,
-            submission=Submission(
-                type=schedule.job_type,
-                params=schedule.params,
-                labels={"schedule": schedule.name},
-            ),
+def _due(database: Database, now: datetime) -> Iterator[Due]:
+    last = None
+    while True:
+        with database.system() as connection:
+            found = rows.due(connection, now=now, after=last)
+        if not found:
+            return
+        yield from found
+        last = found[-1]
+
+
+def _fire(database: Database, item: Due, now: datetime) -> list[str]:
+    tenant_id, schedule_id = item.tenant_id, item.id
+    try:
+        with database.tenant(tenant_id) as connection:
+            found = firing.fire(
+                connection, tenant_id=tenant_id, schedule_id=schedule_id, now=now
+            )
+    except firing.REFUSALS as refusal:
+        _log.warning(
+            "schedule cannot fire: %s", refusal, extra={"schedule": schedule_id}
         )
-        schedules.record_firing(
-            connection, schedule=schedule, job_id=job.id, next_fire_at=following
-        )
-    _log.info(
-        "schedule fired",
-        extra={"schedule": schedule.name, "job_id": job.id, "next": str(following)},
-    )
-    return job.id
+        with database.tenant(tenant_id) as connection:
+            firing.give_up(
+                connection,
+                tenant_id=tenant_id,
+                schedule_id=schedule_id,
+                refusal=refusal,
+                now=now,
+            )
+        return []
+    if found is None:
+        return []
+    _log.info("schedule %s", found.outcome, extra={"schedule": item.name})
+    return found.job_ids
 
 
 class RowScheduler(Scheduler):
@@ -90,15 +83,19 @@ class RowScheduler(Scheduler):
     def tick(self, *_args: object, **_kwargs: object) -> float:
         """Fire what is due; return seconds until the next look."""
         try:
-            with self._database.system() as connection:
+            with self._database.system(durable=False) as connection:
                 processes.seen(connection, name=self._name, role="beat")
-            fire_due(self._database, now=datetime.now(UTC))
+                now = rows.clock(connection)
+            fire_due(self._database, now=now)
         except Exception:  # noqa: BLE001 - a database away must not end the beat
             _log.exception("tick failed; next try in %s s", _TICK_S)
         return _TICK_S
 
     def close(self) -> None:
-        """Sign off."""
-        with self._database.system() as connection:
-            processes.gone(connection, name=self._name)
+        """Sign off, if there is a database to tell."""
+        try:
+            with self._database.system() as connection:
+                processes.gone(connection, name=self._name)
+        except Exception:  # noqa: BLE001 - a beat ends also without its database
+            _log.warning("cannot sign off: the database is away", exc_info=True)
         self._database.close()

@@ -2,7 +2,8 @@
 
 from alembic import context
 
-from db.tables import metadata
+from db import tables, tables_delivery  # noqa: F401 - they fill the metadata
+from db.metadata import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=metadata)

@@ -104,7 +104,7 @@ def test_every_call_is_documented_and_no_other():
         for rule in app.url_map.iter_rules()
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }
-    told = re.findall(r"`((?:GET|POST|PUT) /\S*)`", tree.text(HTTP_API))
+    told = re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /\S*)`", tree.text(HTTP_API))
     assert len(told) == len(set(told))
     assert set(told) == served
 

@@ -10,7 +10,7 @@ from bench.job_path import Servers, measure
 from bench.rounds import Plan
 from db import jobs
 from tasks import submit
-from tasks.submit import Submission
+from tasks.submission import Submission
 from tests.db.rows import AT
 
 TINY = Plan(rounds=2, burst=12, threads=2, singles=3, batch=20, warm_up=4)

@@ -26,6 +26,16 @@ _SAMPLES: dict[type[sa.types.TypeEngine[Any]], Any] = {
     sa.JSON: {},
     ARRAY: [],
 }
+# What check constraints ask for; a schedule has a cron or an interval.
+_CHECKED: dict[str, Any] = {
+    "state": "queued",
+    "lane": "normal",
+    "step": None,
+    "outcome": "fired",
+    "overlap": "queue",
+    "on_failure": "cancel",
+    "every_s": None,
+}
 
 
 def new_job(**changes: Any) -> NewJob:
@@ -96,7 +106,7 @@ def give_back(
             job_id=job_id,
             attempt=attempt,
             end=attempts.End("failed", "lost", {"title": "lost"}),
-            delay_s=delay_s,
+            pause=attempts.Pause(delay_s=delay_s),
         )
 
 
@@ -168,8 +178,12 @@ def row_of(
     return {
         column.name: _made_up(column, tenant_id=tenant_id, rows=rows)
         for column in table.c
-        if column.identity is None
+        if column.identity is None and column.name != "xid"
     }
+
+
+def _state(column: sa.Column[Any]) -> str:
+    return "pending" if column.table.name == "webhook_deliveries" else "queued"
 
 
 def _made_up(
@@ -177,8 +191,8 @@ def _made_up(
 ) -> Any:
     if column.name == "tenant_id":
         return tenant_id
-    if column.name == "state":
-        return "queued"
+    if column.name in _CHECKED:
+        return _state(column) if column.name == "state" else _CHECKED[column.name]
     for key in column.foreign_keys:
         return rows[key.column.table.name][key.column.name]
     sample = next(

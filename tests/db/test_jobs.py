@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import event, text
@@ -51,7 +52,8 @@ def test_a_submission_keeps_what_was_asked_for(database, tenant_id):
     with database.tenant(tenant_id) as connection:
         created_at = jobs.submit(connection, tenant_id=tenant_id, new_jobs=[new])
     kept = asdict(rows.job(database, tenant_id, new.id))
-    assert {name: kept[name] for name in vars(new)} == vars(new)
+    asked = {name: value for name, value in vars(new).items() if name != "delay_s"}
+    assert {name: kept[name] for name in asked} == asked
     assert list(kept["params"]["payload"]) == ["b", "a"]
     assert (kept["state"], kept["attempt"], kept["version"]) == ("queued", 1, 1)
     assert kept["created_at"] == created_at
@@ -66,6 +68,13 @@ def test_a_submission_keeps_what_was_asked_for(database, tenant_id):
         "finished_at",
         "lease_until",
         "cancel_requested_at",
+        "concurrency_key",
+        "concurrency_limit",
+        "starts_per_minute",
+        "parent_id",
+        "step",
+        "part",
+        "replayed_at",
     }
 
 
@@ -210,23 +219,44 @@ def test_a_result_is_the_json_that_was_stored(database, tenant_id):
     assert json.loads(found) == {"b": 1.25, "a": None}
 
 
-def test_the_place_in_the_line_counts_more_urgent_and_older_jobs_of_all_tenants(
-    database, tenant_id, other_tenant_id
-):
-    older = rows.queued(database, other_tenant_id)
-    mine = rows.queued(database, tenant_id)
-    younger = rows.queued(database, other_tenant_id)
-    urgent = rows.queued(database, other_tenant_id, priority=9)
-    rows.queued(database, tenant_id, queue="forecast", priority=9)
-    rows.running(database, tenant_id, priority=9)
-    places = {}
-    with database.system() as connection:
-        for owner, job_id in [
-            (other_tenant_id, urgent),
-            (other_tenant_id, older),
-            (tenant_id, mine),
-            (other_tenant_id, younger),
-        ]:
-            job = jobs.find(connection, tenant_id=owner, job_id=job_id)
-            places[job_id] = jobs.position(connection, job=job)
-    assert list(places.values()) == [0, 1, 2, 3]
+def test_a_page_can_be_narrowed_by_time_reason_and_replay(database, tenant_id):
+    old, failed, replayed = (rows.queued(database, tenant_id) for _ in range(3))
+    rows.change(
+        database, "UPDATE jobs SET created_at = :at WHERE id = :id", at=rows.AT, id=old
+    )
+    rows.change(database, "UPDATE jobs SET reason = 'r' WHERE id = :id", id=failed)
+    with database.tenant(tenant_id) as connection:
+        jobs.mark_replayed(connection, tenant_id=tenant_id, job_ids=[replayed])
+    later = rows.AT + timedelta(seconds=1)
+    assert _ids(database, tenant_id, until=rows.AT) == []
+    assert _ids(database, tenant_id, since=rows.AT, until=later) == [old]
+    assert _ids(database, tenant_id, since=later) == [replayed, failed]
+    assert _ids(database, tenant_id, reason="r") == [failed]
+    assert _ids(database, tenant_id, replayed=False) == [failed, old]
+
+
+def test_parts_are_listed_under_their_parent_alone(database, tenant_id):
+    parent = rows.queued(database, tenant_id)
+    part = rows.queued(database, tenant_id, parent_id=parent, step="part", part=0)
+    assert _ids(database, tenant_id) == [parent]
+    assert _ids(database, tenant_id, parent_id=parent) == [part]
+
+
+def test_a_job_submitted_for_later_is_not_due_yet(database, tenant_id):
+    rows.queued(database, tenant_id, delay_s=90.0)
+    wait_s = rows.value(
+        database, "SELECT extract(epoch FROM available_at - now()) FROM outbox"
+    )
+    assert 80 < wait_s <= 90
+
+
+def test_a_blocked_job_has_no_message(database, tenant_id):
+    rows.queued(database, tenant_id, blocked=True)
+    assert _counts(database) == {"jobs": 1, "outbox": 0, "job_events": 1}
+
+
+def test_cancelling_a_blocked_job_ends_its_wait(database, tenant_id):
+    job_id = rows.queued(database, tenant_id, blocked=True)
+    _cancel(database, tenant_id, job_id)
+    job = rows.job(database, tenant_id, job_id)
+    assert (job.state, job.blocked) == ("cancelled", False)

@@ -12,8 +12,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy.exc import DBAPIError
 
 from db import migrate
+from db.metadata import metadata
 from db.session import Database, with_driver
-from db.tables import metadata
 
 pytestmark = pytest.mark.servers
 

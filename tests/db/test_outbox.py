@@ -6,7 +6,8 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from db import jobs, outbox
+from db import jobs, line, outbox
+from tasks.catalog import QUEUES
 from tests.db import rows
 
 pytestmark = pytest.mark.servers
@@ -14,8 +15,8 @@ pytestmark = pytest.mark.servers
 IMPATIENT = text("SET LOCAL lock_timeout = '2s'")
 
 
-def _take(connection, window=100, limit=100, queue="system") -> list[outbox.Message]:
-    return outbox.take(connection, queue=queue, window=window, limit=limit)
+def _take(connection, limit=100, queue="system") -> list[line.Message]:
+    return line.take(connection, queue=queue, queues=QUEUES, limit=limit, share=0.1)
 
 
 def _dispatch(database, **limits) -> list[str]:
@@ -74,30 +75,44 @@ def test_a_queue_gets_its_own_messages_that_are_due(database, tenant_id):
     assert _dispatch(database) == [now]
 
 
-def test_no_more_than_the_window_is_published_and_unclaimed(database, tenant_id):
-    ids = [rows.queued(database, tenant_id) for _ in range(5)]
-    assert _dispatch(database, window=2) == ids[:2]
-    assert _dispatch(database, window=2) == []
-    rows.claim(database, ids[0])
-    assert _dispatch(database, window=2) == [ids[2]]
-    assert _dispatch(database, window=9, limit=1) == [ids[3]]
-    assert _dispatch(database, window=0) == []
-
-
-def test_another_queues_unclaimed_messages_do_not_fill_the_window(database, tenant_id):
+def test_what_is_published_and_unclaimed_is_counted_by_queue(database, tenant_id):
+    ids = [rows.queued(database, tenant_id) for _ in range(3)]
     rows.queued(database, tenant_id, queue="forecast")
+    _dispatch(database)
     _dispatch(database, queue="forecast")
-    job_id = rows.queued(database, tenant_id)
-    assert _dispatch(database, window=1) == [job_id]
+    rows.claim(database, ids[0])
+    with database.system() as connection:
+        assert line.unclaimed(connection, queue="system") == 2
+        assert line.unclaimed(connection, queue="forecast") == 1
+        assert line.unclaimed(connection, queue="ingest") == 0
 
 
-def test_two_takers_share_the_messages_without_waiting(database, tenant_id):
+def test_no_more_is_taken_than_asked_for(database, tenant_id):
+    ids = [rows.queued(database, tenant_id) for _ in range(3)]
+    assert _dispatch(database, limit=0) == []
+    assert _dispatch(database, limit=2) == ids[:2]
+    assert _dispatch(database, limit=2) == ids[2:]
+
+
+def test_while_one_takes_another_gets_nothing_and_does_not_wait(database, tenant_id):
     ids = [rows.queued(database, tenant_id) for _ in range(4)]
+    with database.system() as one:
+        first = _take(one, limit=2)
+        with database.system() as two:
+            two.execute(IMPATIENT)
+            assert _take(two) == []
+        outbox.mark_sent(one, ids=[message.id for message in first])
+    assert [message.job_id for message in first] == ids[:2]
+    assert _dispatch(database) == ids[2:]
+
+
+def test_takers_of_different_queues_do_not_disturb_each_other(database, tenant_id):
+    here = rows.queued(database, tenant_id)
+    there = rows.queued(database, tenant_id, queue="forecast")
     with database.system() as one, database.system() as two:
         two.execute(IMPATIENT)
-        first = [message.job_id for message in _take(one, limit=2)]
-        second = [message.job_id for message in _take(two)]
-    assert (first, second) == (ids[:2], ids[2:])
+        assert [message.job_id for message in _take(one)] == [here]
+        assert [message.job_id for message in _take(two, queue="forecast")] == [there]
 
 
 def test_what_is_taken_and_not_marked_stays(database, tenant_id):

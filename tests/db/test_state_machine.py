@@ -15,10 +15,11 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import text
 
-from db import attempts, events, jobs, outbox
+from db import attempts, events, jobs, line, outbox
 from db.errors import Fenced
 from db.jobs import Job
 from db.session import Database
+from tasks.catalog import QUEUES
 from tests.db import rows
 from tests.db.naive import FINAL, NaiveJob
 
@@ -116,7 +117,9 @@ class JobLife(RuleBasedStateMachine):
     @rule()
     def dispatch(self):
         with self.database.system() as connection:
-            taken = outbox.take(connection, queue="system", window=9, limit=9)
+            taken = line.take(
+                connection, queue="system", queues=QUEUES, limit=9, share=0.1
+            )
             outbox.mark_sent(connection, ids=[message.id for message in taken])
         assert {message.attempt for message in taken} == self.model.dispatch()
 
@@ -176,7 +179,7 @@ class JobLife(RuleBasedStateMachine):
                 job_id=self.job_id,
                 attempt=attempt,
                 end=attempts.End("failed", "lost", {"title": "lost"}),
-                delay_s=0,
+                pause=attempts.Pause(delay_s=0),
             )
 
 

@@ -8,7 +8,10 @@ from db.tables import metadata
 pytestmark = pytest.mark.servers
 
 _NAMES = set(metadata.tables)
-_TENANTS = _NAMES - {"processes"}
+_HIDDEN = {"processes", "flows", "pace"}
+_TENANTS = _NAMES - _HIDDEN
+_READ_ONLY = {"tenants", "api_keys", "tenant_limits", "pace"}
+_APPEND_ONLY = {"audit"}
 
 
 def _pairs(database, query: str) -> set[tuple]:
@@ -32,7 +35,7 @@ def test_every_table_has_row_level_security(database):
     assert found == {(name,) for name in _NAMES}
 
 
-def test_every_table_but_processes_has_a_policy_for_each_role(database):
+def test_every_table_but_the_hidden_ones_has_a_policy_for_each_role(database):
     found = _pairs(
         database,
         "SELECT tablename, policyname, roles::text, cmd, permissive FROM pg_policies",
@@ -43,6 +46,7 @@ def test_every_table_but_processes_has_a_policy_for_each_role(database):
             (name, "tenant", "{forebay_tenant}", "ALL", "PERMISSIVE")
             for name in _TENANTS
         ),
+        ("pace", "tenant", "{forebay_tenant}", "SELECT", "PERMISSIVE"),
     }
 
 
@@ -50,7 +54,7 @@ def test_a_tenants_policy_compares_the_tenant_for_reads_and_for_writes(database)
     found = _pairs(
         database,
         "SELECT tablename, qual, with_check FROM pg_policies "
-        "WHERE policyname = 'tenant'",
+        "WHERE policyname = 'tenant' AND tablename <> 'pace'",
     )
     for table, reads, writes in found:
         column = "id" if table == "tenants" else "tenant_id"
@@ -59,14 +63,14 @@ def test_a_tenants_policy_compares_the_tenant_for_reads_and_for_writes(database)
         assert "forebay.tenant" in reads
 
 
-def test_every_table_but_tenants_and_processes_names_its_tenant():
+def test_every_table_of_tenants_names_its_tenant():
     for name in _TENANTS - {"tenants"}:
         column = metadata.tables[name].c.tenant_id
         assert not column.nullable, name
         assert isinstance(column.type, sa.Integer), name
 
 
-def test_the_tenant_role_may_write_its_rows_but_not_the_list_of_tenants(database):
+def test_the_tenant_role_may_write_its_rows_but_not_what_limits_or_watches_it(database):
     found = _pairs(
         database,
         "SELECT tablename, right_ FROM pg_tables, unnest(ARRAY['SELECT', 'INSERT', "
@@ -75,7 +79,9 @@ def test_the_tenant_role_may_write_its_rows_but_not_the_list_of_tenants(database
         "AND has_table_privilege('forebay_tenant', quote_ident(tablename), right_)",
     )
     rights = {"SELECT", "INSERT", "UPDATE", "DELETE"}
+    writable = _TENANTS - _READ_ONLY - _APPEND_ONLY
     assert found == {
-        ("tenants", "SELECT"),
-        *((name, right) for name in _TENANTS - {"tenants"} for right in rights),
+        *((name, "SELECT") for name in _READ_ONLY),
+        *((name, right) for name in _APPEND_ONLY for right in ("SELECT", "INSERT")),
+        *((name, right) for name in writable for right in rights),
     }

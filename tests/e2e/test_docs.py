@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.submit import Submission, prepare
+from tasks.submission import Submission
+from tasks.submit import prepare
 from web.schemas.jobs import SubmitJob
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,8 @@ from pytest_docker_tools.utils import wait_for_callable
 from db import jobs
 from db.events import after
 from tasks.settings import Settings
-from tasks.submit import Submission, find, submit
+from tasks.submission import Submission
+from tasks.submit import find, submit
 from workers.dispatcher import Dispatcher
 
 pytest_plugins = ["tests.celery_local.fixtures"]

@@ -8,7 +8,9 @@ import pytest
 
 from tests.servers import choice, debian, docker, packages
 
-HERE = {"initdb", "rabbitmqctl", "redis-server", "chromium", "chromedriver"}
+HERE = {"initdb", "rabbitmqctl", "redis-server", "chromium", "chromedriver"} | {
+    "prometheus"
+}
 
 
 def which_of(programs):

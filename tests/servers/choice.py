@@ -17,8 +17,8 @@ from tests.servers.redis import RedisServer
 
 VARIABLE = "FOREBAY_TEST_SERVERS"
 CHOICES = ("auto", "debian", "docker")
-# Containers bring the servers; the browser is always the machine's own.
-BROWSER = {"chromium", "chromium-driver"}
+# Containers bring the servers; the browser and Prometheus are the machine's own always.
+OWN = {"chromium", "chromium-driver", "prometheus"}
 
 Place = Literal["debian", "docker"]
 
@@ -39,7 +39,7 @@ def choose(
         raise ValueError(f"{VARIABLE}={wanted!r}: choose from {', '.join(CHOICES)}")
     if wanted == "docker":
         return "docker"
-    servers_missing = set(missing) - BROWSER
+    servers_missing = set(missing) - OWN
     if wanted == "auto" and servers_missing and engine_answers():
         return "docker"
     return "debian"
@@ -50,7 +50,7 @@ def prepare() -> str:
     missing = packages.missing()
     where = choose(os.environ, missing=missing, engine_answers=docker.engine_answers)
     if where == "docker":
-        missing = [package for package in missing if package in BROWSER]
+        missing = [package for package in missing if package in OWN]
     if missing:
         packages.install(missing)
         return f"Test servers: {where}; installed {', '.join(missing)}."

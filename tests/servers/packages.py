@@ -21,6 +21,7 @@ PROGRAMS = {
     "redis-server": "redis-server",
     "chromium": "chromium",
     "chromium-driver": "chromedriver",
+    "prometheus": "prometheus",
 }
 # Debian keeps these out of a person's PATH.
 HIDDEN_FOLDERS = ("usr/sbin", "usr/lib/postgresql/*/bin")

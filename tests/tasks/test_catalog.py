@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import tasks
-from tasks.catalog import QUEUES, Params, job_types
+from tasks.catalog import QUEUES, Limits, Params, job_types
 from tasks.context import Outcome
 
 ROOT = Path(tasks.__file__).parents[1]
@@ -59,7 +59,8 @@ def test_the_catalogue_cannot_be_changed_by_a_reader():
 
 
 def test_a_registered_handler_stays_a_plain_function(register):
-    register(_handler, name="test.job", queue="ingest", timeout_s=7, max_attempts=1)
+    limits = Limits(timeout_s=7, max_attempts=1)
+    register(_handler, name="test.job", queue="ingest", limits=limits)
     kind = job_types()["test.job"]
     assert kind.handler is _handler
     assert kind.summary == "Return nothing much."

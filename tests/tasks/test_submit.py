@@ -8,8 +8,8 @@ from pydantic import BaseModel, ValidationError
 
 from db.errors import KeyInFlight, KeyReused
 from tasks import submit
-from tasks.errors import FieldError, InvalidParams, NotFound, StateConflict
-from tasks.submit import Submission
+from tasks.errors import FieldError, InvalidParams, NotFound
+from tasks.submission import Submission
 from tests.db import rows
 
 ECHO = Submission("system.echo", {"payload": {"a": 1}})
@@ -20,11 +20,6 @@ def _submit(database, tenant_id, submission=ECHO, once=None):
         return submit.submit(
             connection, tenant_id=tenant_id, submission=submission, once=once
         )
-
-
-def _retry(database, tenant_id, job_id):
-    with database.tenant(tenant_id) as connection:
-        return submit.retry(connection, tenant_id=tenant_id, job_id=job_id)
 
 
 def _jobs(database) -> int:
@@ -242,7 +237,7 @@ def test_many_submissions_may_all_be_bad(database, tenant_id):
 @pytest.mark.servers
 def test_a_job_of_another_tenant_is_not_found(database, tenant_id, other_tenant_id):
     job, _ = _submit(database, tenant_id)
-    for call in (submit.find, submit.cancel, submit.retry):
+    for call in (submit.find, submit.cancel):
         with (
             pytest.raises(NotFound, match=f"no job {job.id}"),
             database.tenant(other_tenant_id) as connection,
@@ -258,41 +253,3 @@ def test_a_cancelled_job_comes_back_as_it_is_now(database, tenant_id):
         with database.tenant(tenant_id) as connection:
             cancelled = submit.cancel(connection, tenant_id=tenant_id, job_id=job.id)
         assert (cancelled.state, cancelled.version) == ("cancelled", 2)
-
-
-@pytest.mark.servers
-@pytest.mark.parametrize("state", ["failed", "cancelled"])
-def test_a_retry_is_a_new_job_like_the_first_one(database, tenant_id, register, state):
-    asked = Submission("system.echo", labels={"a": "b"}, priority=8, timeout_s=9)
-    job, _ = _submit(database, tenant_id, asked)
-    rows.claim(database, job.id)
-    rows.finish(database, job.id, state=state)
-    again = _retry(database, tenant_id, job.id)
-    assert again.id != job.id
-    assert (again.state, again.attempt, again.retry_of) == ("queued", 1, job.id)
-    for name in ("type", "params", "labels", "priority", "timeout_s", "max_attempts"):
-        assert getattr(again, name) == getattr(job, name)
-
-
-@pytest.mark.servers
-def test_a_chain_of_retries_leads_back_to_its_first_job(database, tenant_id):
-    first, _ = _submit(database, tenant_id)
-    job = first
-    for _ in range(3):
-        rows.claim(database, job.id)
-        rows.finish(database, job.id, state="failed")
-        job = _retry(database, tenant_id, job.id)
-        assert job.retry_of == first.id
-
-
-@pytest.mark.servers
-@pytest.mark.parametrize("state", ["queued", "running", "succeeded"])
-def test_a_job_that_did_not_fail_cannot_be_retried(database, tenant_id, state):
-    job, _ = _submit(database, tenant_id)
-    if state != "queued":
-        rows.claim(database, job.id)
-    if state == "succeeded":
-        rows.finish(database, job.id, result={})
-    with pytest.raises(StateConflict, match=f"{job.id} is {state}"):
-        _retry(database, tenant_id, job.id)
-    assert _jobs(database) == 1

@@ -92,3 +92,66 @@ def test_lower_levels_are_left_out(lines):
 def test_configuring_twice_does_not_log_twice():
     telemetry.configure("INFO")
     assert len(logging.getLogger().handlers) == 1
+
+
+def raise_error(text: str) -> None:
+    raise ConnectionError(text)
+
+
+PASSWORD = "pa55word-of-9"
+KEY = "fbk_" + "Ab3-_" * 8
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"could not connect to postgresql://forebay:{PASSWORD}@db:5432/forebay",
+        f"amqp://user:{PASSWORD}@x/%2F and amqp://user:with@{PASSWORD}@x/",
+        f"Authorization: Bearer {PASSWORD}",
+        f'{{"authorization": "Basic {PASSWORD}"}}',
+        f"the key {KEY} is unknown",
+        f"password={PASSWORD}&user=x",
+        f'{{"api_key": "{PASSWORD}"}}',
+        f"X-Api-Key: {PASSWORD}",
+    ],
+)
+def test_a_secret_is_masked_in_a_text(lines, text):
+    log = logging.getLogger("a")
+    log.info(text)
+    log.info("x", extra={"detail": text, "inner": {"more": [text]}})
+    log.info("y", extra={"error": ValueError(text)})
+    try:
+        raise_error(text)
+    except ConnectionError:
+        log.exception("failed")
+    told = lines()
+    assert len(told) == 4
+    assert PASSWORD not in json.dumps(told)
+    assert KEY not in json.dumps(told)
+    assert "***" in told[0]["event"]
+    assert "***" in told[1]["inner"]["more"][0]
+    assert "***" in told[3]["exception"]
+    assert "ConnectionError" in told[3]["exception"]
+
+
+def test_headers_that_are_logged_whole_lose_their_secrets(lines):
+    headers = {"Authorization": f"Bearer {KEY}", "Cookie": PASSWORD, "Accept": "*/*"}
+    logging.getLogger("a").info("x", extra={"headers": headers})
+    (line,) = lines()
+    assert line["headers"] == {"Authorization": "***", "Cookie": "***", "Accept": "*/*"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "GET http://127.0.0.1:8080/v1/jobs took 12 ms",
+        "job_01a1fc1c874a775aaf38adc354132cfc: attempt ended: timeout",
+        "worker node-17-ab12cd@host lost 3:4@5",
+        "ratio a:b, 12:30:01, x=1",
+    ],
+)
+def test_a_text_without_a_secret_is_left_as_it_is(lines, text):
+    logging.getLogger("a").info(text, extra={"count": 3, "share": 0.5, "on": True})
+    (line,) = lines()
+    assert (line["event"], line["count"], line["share"]) == (text, 3, 0.5)
+    assert line["on"] is True

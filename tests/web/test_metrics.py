@@ -1,17 +1,19 @@
 """Prometheus metrics: what they count, who may read them, where they are explained."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from db import keys, processes
+from db import counts, keys, processes
 from db.session import Database
 from tests.web import samples
 from tests.web.caller import Caller
 from tests.web.work import Work
+from web import gauges
 
 pytestmark = pytest.mark.servers
 
@@ -39,10 +41,14 @@ def busy(own_settings, make_app) -> Caller:
     with database.system() as connection:
         tenant_id = keys.ensure_tenant(connection, name="tenant")
         secret = keys.issue(connection, tenant_id=tenant_id, name="a", role="member")
+        old = {"ready": {"forecast": 9, "system": 1}, "broker": {"state": "gone"}}
+        processes.seen(connection, name="c", role="dispatcher", detail=old)
+    with database.system() as connection:
         ready = {"ready": {"forecast": 3}, "broker": {"state": "ok"}}
         processes.seen(connection, name="d", role="dispatcher", detail=ready)
         processes.seen(connection, name="w", role="worker", queues=["forecast"])
     api, work = Caller(app, secret), Work(database, own_settings)
+    api.database = database
     done = api.submit()
     work.end(done["id"])
     api.submit(**samples.forecast(series=["a"]))
@@ -51,16 +57,81 @@ def busy(own_settings, make_app) -> Caller:
 
 def test_jobs_are_counted_from_the_tables(busy):
     found = scrape(busy)
-    assert found["forebay_jobs state=succeeded type=system.echo"] == 1
+    assert found["forebay_ended_jobs reason= state=succeeded type=system.echo"] == 1
     assert found["forebay_jobs state=queued type=forecast.run"] == 1
-    assert found["forebay_oldest_queued_seconds queue=forecast"] >= 0
-    assert found["forebay_outbox_messages"] >= 1
+    assert found["forebay_jobs state=running type=forecast.run"] == 0
+    assert found["forebay_queued_jobs queue=forecast"] == 1
+    assert found["forebay_queued_jobs queue=ingest"] == 0
+    assert found["forebay_blocked_jobs queue=forecast"] == 0
+    assert found["forebay_retrying_jobs queue=forecast"] == 0
+    assert found["forebay_extra_attempts type=system.echo"] == 0
+    assert found["forebay_oldest_queued_seconds queue=forecast"] > 0
+    assert found["forebay_oldest_queued_seconds queue=ingest"] == 0
+    assert found["forebay_outbox_messages queue=forecast"] == 1
+    assert found["forebay_outbox_age_seconds queue=forecast"] > 0
     assert found["forebay_job_run_seconds quantile=0.5 type=system.echo"] >= 0
     assert found["forebay_job_wait_seconds quantile=0.95 type=system.echo"] >= 0
-    assert found["forebay_processes role=dispatcher"] == 1
+    assert found["forebay_webhook_deliveries state=pending"] == 0
+    assert found["forebay_webhook_due_seconds"] == 0
+
+
+def test_lost_jobs_are_those_that_wait_again_and_those_given_up(busy):
+    made = busy.submit()["id"], busy.submit()["id"]
+    with busy.database.system() as connection:
+        for job_id, state in zip(made, ("queued", "failed"), strict=True):
+            connection.exec_driver_sql(
+                "UPDATE jobs SET state = %s, reason = 'worker_lost', attempt = 2, "
+                "finished_at = CASE WHEN %s = 'failed' THEN now() END WHERE id = %s",
+                (state, state, job_id),
+            )
+    found = scrape(busy)
+    assert found["forebay_lost_jobs type=system.echo"] == 2
+    assert found["forebay_retrying_jobs queue=system"] == 1
+    assert found["forebay_extra_attempts type=system.echo"] == 1
+
+
+def test_processes_are_counted_and_the_latest_dispatcher_is_believed(busy):
+    found = scrape(busy)
+    assert found["forebay_processes role=dispatcher"] == 2
     assert found["forebay_processes role=beat"] == 0
+    assert found["forebay_silent_processes role=worker"] == 0
+    assert found["forebay_queue_workers queue=forecast"] == 1
+    assert found["forebay_queue_workers queue=system"] == 0
+    assert found["forebay_broker_up"] == 1
     assert found["forebay_queue_ready_messages queue=forecast"] == 3
-    assert found["forebay_held_requests"] == 0
+
+
+def test_scrapes_within_a_second_read_the_tables_once(busy, monkeypatch):
+    read = []
+    counted = counts.counts
+    monkeypatch.setattr(counts, "counts", lambda c: read.append(1) or counted(c))
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: scrape(busy), range(8)))
+    assert len(read) == 1
+    assert len({one["forebay_queued_jobs queue=forecast"] for one in answers}) == 1
+    busy.submit(**samples.forecast(series=["a"]))
+    assert scrape(busy)["forebay_queued_jobs queue=forecast"] == 1
+    monkeypatch.setattr(gauges.time, "monotonic", lambda: float("inf"))
+    assert scrape(busy)["forebay_queued_jobs queue=forecast"] == 2
+
+
+def test_a_failed_look_at_the_tables_is_not_kept(busy, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(counts, "counts", lambda _: 1 / 0)
+        assert busy.get("/metrics").status_code == 500
+    assert scrape(busy)["forebay_queued_jobs queue=forecast"] == 1
+
+
+def test_held_requests_and_open_streams_are_counted_until_they_end(busy, settings):
+    assert scrape(busy)["forebay_held_requests_limit"] == settings.streams
+    job_id = busy.submit()["id"]
+    answer = busy.get(f"/v1/jobs/{job_id}/events", buffered=False)
+    next(answer.iter_encoded())
+    found = scrape(busy)
+    assert (found["forebay_held_requests"], found["forebay_event_streams"]) == (1, 1)
+    answer.close()
+    found = scrape(busy)
+    assert (found["forebay_held_requests"], found["forebay_event_streams"]) == (0, 0)
 
 
 def test_requests_are_counted_by_route_and_not_by_address(busy):
@@ -119,5 +190,25 @@ def test_every_metric_is_explained_and_nothing_else_is(busy):
 
 def test_every_metric_of_an_alert_is_served(busy):
     used = set(re.findall(r"\bforebay_\w+", ALERTS.read_text()))
-    assert used
-    assert used <= {key.split(" ")[0] for key in scrape(busy)}
+    assert len(used) > 10
+    busy.get("/ready")
+    served = {key.split(" ")[0] for key in scrape(busy)}
+    # A family with labels is served from its first job on.
+    served |= set(
+        re.findall(r"^# TYPE (\S+) gauge", busy.get("/metrics").text, re.MULTILINE)
+    )
+    assert used <= served
+
+
+def test_every_label_of_an_alert_is_served(busy):
+    text = ALERTS.read_text()
+    used = set(re.findall(r"[{,]\s*(\w+)(?:=|!=|=~|!~)\"", text))
+    used |= {
+        label
+        for group in re.findall(r"\b(?:by|on) \(([\w, ]+)\)", text)
+        for label in group.split(", ")
+    }
+    assert used > {"role", "queue", "type"}
+    busy.get("/ready")
+    served = {label for key in scrape(busy) for label in re.findall(r" (\w+)=", key)}
+    assert used - served == {"job", "instance"}, "these come from Prometheus"

@@ -31,6 +31,16 @@ CALLS = {
     ("get", "/v1/series/{key}/forecasts"),
     ("get", "/v1/series/{key}/anomalies"),
     ("post", "/v1/uploads"),
+    ("post", "/v1/webhooks"),
+    ("get", "/v1/webhooks"),
+    ("get", "/v1/webhooks/{webhook_id}"),
+    ("patch", "/v1/webhooks/{webhook_id}"),
+    ("delete", "/v1/webhooks/{webhook_id}"),
+    ("post", "/v1/webhooks/{webhook_id}/rotate"),
+    ("post", "/v1/webhooks/{webhook_id}/test"),
+    ("get", "/v1/webhooks/{webhook_id}/deliveries"),
+    ("get", "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}"),
+    ("post", "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/resend"),
     ("get", "/health"),
     ("get", "/ready"),
     ("get", "/metrics"),
@@ -100,6 +110,7 @@ def test_every_success_says_in_which_forms_it_comes(spec):
         ("post", "/v1/jobs/batch", "Idempotency-Key"),
         ("post", "/v1/jobs/{job_id}/retry", "Idempotency-Key"),
         ("post", "/v1/uploads", "Idempotency-Key"),
+        ("post", "/v1/webhooks", "Idempotency-Key"),
         ("get", "/v1/jobs/{job_id}", "If-None-Match"),
         ("get", "/v1/jobs/{job_id}", "Prefer"),
         ("get", "/v1/jobs/{job_id}/events", "Last-Event-ID"),
@@ -112,7 +123,7 @@ def test_every_header_of_the_contract_is_described(spec, method, path, header):
 
 def test_every_body_is_described(spec):
     for (method, path), operation in operations(spec).items():
-        bodiless = path.endswith(("/cancel", "/retry"))
+        bodiless = path.endswith(("/cancel", "/retry", "/rotate", "/test", "/resend"))
         if method in ("post", "put") and not bodiless:
             assert operation["requestBody"]["content"], path
 

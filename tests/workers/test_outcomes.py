@@ -3,8 +3,6 @@
 import pickle
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tasks.errors import (
     FieldError,
@@ -14,7 +12,7 @@ from tasks.errors import (
     JobTimedOut,
     SourceUnavailable,
 )
-from workers.outcomes import delay_s, lost, verdict
+from workers.outcomes import lost, verdict
 
 TABLE = [
     (JobCancelled(), "cancelled", "cancelled_by_user", False),
@@ -65,10 +63,3 @@ def test_a_lost_worker_is_a_problem_document():
     assert problem is not None
     assert problem["type"] == "/problems/worker-lost"
     assert problem["status"] == 500
-
-
-@settings(deadline=None)
-@given(attempt=st.integers(1, 60), first=st.floats(0.01, 100))
-def test_pauses_double_up_to_a_cap_with_jitter(attempt, first):
-    longest = min(300.0, first * 2.0 ** (attempt - 1))
-    assert longest / 2 <= delay_s(attempt, first) <= longest

@@ -1,23 +1,24 @@
-"""The job calls: submit, read, wait, stream, cancel, retry."""
+"""The job calls: submit, read, wait, stream, cancel."""
 
 import time
 from typing import Any
 
 import orjson
 from apiflask import APIBlueprint
-from flask import Response, request, stream_with_context
+from flask import Response, request
 from pydantic import ValidationError
 
-from db import idempotency, jobs
+from db import idempotency, jobs, place
 from db.jobs import FINAL_STATES, Job, JobFilter, NewJob
 from tasks import submit
 from tasks.errors import FieldError, InvalidParams, NotFound, StateConflict
-from tasks.submit import Submission
+from tasks.submission import Submission
 from web.door import door, identity
 from web.errors import as_problem
+from web.feeds import stream_response
 from web.formats import ARROW, CSV, result_response
 from web.openapi import Anything, answers
-from web.representation import etag, job_json, json_response
+from web.representation import etag, job_json, json_response, place_json
 from web.requests import (
     idempotency_key,
     json_body,
@@ -31,6 +32,7 @@ from web.schemas.jobs import (
     JobList,
     JobOut,
     JobQuery,
+    Page,
     SubmitBatch,
     SubmitJob,
 )
@@ -62,7 +64,7 @@ def submit_job(body: SubmitJob) -> Response:
         )
     if patience is not None:
         job = _wait(job, patience, until_end=True)
-    answer = _job_response(job, accepted=True)
+    answer = job_response(job, accepted=True)
     if replayed:
         answer.headers["Idempotency-Replayed"] = "true"
     return answer
@@ -107,25 +109,16 @@ def submit_batch(body: SubmitBatch) -> Response:
 @bp.input(JobQuery, location="query", arg_name="query")
 @bp.doc(responses=answers(200, "A page, newest first", JobList))
 def list_jobs(query: JobQuery) -> Response:
-    """List the tenant's jobs."""
+    """List the tenant's jobs; parts of jobs are listed under their job."""
     wanted = JobFilter(
         states=[query.state] if query.state else [],
         type=query.type,
         labels=_label(query.label),
+        reason=query.reason,
+        since=query.since,
+        until=query.until,
     )
-    tenant_id = identity().tenant_id
-    with door().database.tenant(tenant_id) as connection:
-        found = jobs.page(
-            connection,
-            tenant_id=tenant_id,
-            wanted=wanted,
-            before=query.cursor,
-            limit=query.limit + 1,
-        )
-    shown = found[: query.limit]
-    cursor = shown[-1].id if len(found) > query.limit else None
-    body = {"items": [job_json(job) for job in shown], "next_cursor": cursor}
-    return next_link(json_response(body), cursor)
+    return _page(wanted, query)
 
 
 @bp.get("/<job_id>")
@@ -136,7 +129,7 @@ def get_job(job_id: str) -> Response:
     patience = wait_s()
     if patience is not None:
         job = _wait(job, patience, until_end=False)
-    answer = _job_response(job)
+    answer = job_response(job)
     answer.set_etag(etag(job), weak=True)
     answer.make_conditional(request)
     return answer
@@ -166,19 +159,7 @@ def get_events(job_id: str) -> Response:
     after = whole_number(told, name="Last-Event-ID")
     here = door()
     stream = stream_job(here.hub, here.database, job=job, after=after)
-    first = next(stream, None)  # takes the place now: 429 can still be answered
-    if first is None:
-        return Response(status=204)  # tells an EventSource not to come back
-
-    def body() -> Any:
-        yield first
-        yield from stream
-
-    answer = Response(stream_with_context(body()), mimetype="text/event-stream")
-    answer.headers["Cache-Control"] = "no-store"
-    answer.headers["X-Accel-Buffering"] = "no"
-    answer.call_on_close(stream.close)  # type: ignore[attr-defined] # a generator
-    return answer
+    return stream_response(stream)
 
 
 @bp.post("/<job_id>/cancel")
@@ -188,38 +169,16 @@ def cancel_job(job_id: str) -> Response:
     tenant_id = identity().tenant_id
     with door().database.tenant(tenant_id) as connection:
         job = submit.cancel(connection, tenant_id=tenant_id, job_id=job_id)
-    return _job_response(job)
+    return job_response(job)
 
 
-@bp.post("/<job_id>/retry")
-@bp.doc(responses=answers(202, "The new job", JobOut))
-def retry_job(job_id: str) -> Response:
-    """Run a failed or cancelled job again, as a new job that links to the first."""
-    tenant_id = identity().tenant_id
-    key = idempotency_key()
-    with door().database.tenant(tenant_id) as connection:
-        known = None
-        mark = submit.fingerprint(request.path, None)
-        if key is not None:
-            known = idempotency.recall(
-                connection, tenant_id=tenant_id, key=key, fingerprint=mark
-            )
-        if known is not None:
-            job = submit.find(connection, tenant_id=tenant_id, job_id=known)
-        else:
-            job = submit.retry(connection, tenant_id=tenant_id, job_id=job_id)
-        if key is not None and known is None:
-            idempotency.remember(
-                connection,
-                tenant_id=tenant_id,
-                key=key,
-                fingerprint=mark,
-                resource_id=job.id,
-            )
-    answer = _job_response(job, accepted=True)
-    if known is not None:
-        answer.headers["Idempotency-Replayed"] = "true"
-    return answer
+@bp.get("/<job_id>/parts")
+@bp.input(Page, location="query", arg_name="query")
+@bp.doc(responses=answers(200, "A page of its parts, newest first", JobList))
+def list_parts(job_id: str, query: Page) -> Response:
+    """List the parts of a job that was split, and the finish that joins them."""
+    parent = _find(job_id)
+    return _page(JobFilter(parent_id=parent.id), query)
 
 
 def _submission(body: SubmitJob) -> Submission:
@@ -231,7 +190,32 @@ def _submission(body: SubmitJob) -> Submission:
         timeout_s=body.timeout_s,
         deadline=body.deadline,
         traceparent=trace_context(),
+        lane=body.lane,
+        max_attempts=body.max_attempts,
+        retry=body.retry.model_dump(exclude_none=True),
+        concurrency_key=body.concurrency_key,
+        concurrency_limit=body.concurrency_limit,
+        starts_per_minute=body.starts_per_minute,
+        after=body.after,
+        on_failure=body.on_failure,
+        ref=body.ref,
     )
+
+
+def _page(wanted: JobFilter, query: Page) -> Response:
+    tenant_id = identity().tenant_id
+    with door().database.tenant(tenant_id) as connection:
+        found = jobs.page(
+            connection,
+            tenant_id=tenant_id,
+            wanted=wanted,
+            before=query.cursor,
+            limit=query.limit + 1,
+        )
+    shown = found[: query.limit]
+    cursor = shown[-1].id if len(found) > query.limit else None
+    body = {"items": [job_json(job) for job in shown], "next_cursor": cursor}
+    return next_link(json_response(body), cursor)
 
 
 def _submit_items(
@@ -298,7 +282,8 @@ def _wait(job: Job, patience_s: float, *, until_end: bool) -> Job:
     return _find(job.id)
 
 
-def _job_response(job: Job, *, accepted: bool = False) -> Response:
+def job_response(job: Job, *, accepted: bool = False) -> Response:
+    """Return a job as an answer; one just accepted is 202 with its place to look."""
     body = job_json(job)
     ended = job.state in FINAL_STATES
     patience = wait_s()
@@ -306,7 +291,7 @@ def _job_response(job: Job, *, accepted: bool = False) -> Response:
     # Counting the line takes longer than joining it: a mere submission is not told.
     if job.state == "queued" and (waited or not accepted):
         with door().database.system() as connection:
-            body["queue"]["position"] = jobs.position(connection, job=job)
+            body["queue"] = place_json(place.of_job(connection, job=job))
     if job.state == "succeeded" and waited:
         body["result"] = orjson.Fragment(_result(job))
     answer = json_response(body, 202 if accepted and not (ended and waited) else 200)

@@ -1,6 +1,8 @@
 """Files for ``ingest.run``: streamed to the artifacts folder, never into memory."""
 
+import errno
 import hashlib
+import logging
 import os
 from pathlib import Path
 
@@ -12,15 +14,18 @@ from db.ids import new_id
 from tasks.errors import FieldError, InvalidParams
 from tasks.submit import fingerprint
 from web.door import door, identity
-from web.errors import Malformed
+from web.errors import Malformed, problem
 from web.openapi import answers
 from web.representation import json_response
 from web.requests import idempotency_key
 from web.schemas.uploads import UploadOut
 
+_log = logging.getLogger(__name__)
+
 bp = APIBlueprint("uploads", __name__, url_prefix="/v1/uploads", tag="Uploads")
 
 _PIECE_BYTES = 1 << 20
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
 @bp.post("")
@@ -30,10 +35,15 @@ def upload() -> Response:
     here, who, key = door(), identity(), idempotency_key()
     upload_id = new_id("upl")
     folder = here.settings.artifacts_path / "uploads" / str(who.tenant_id)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / upload_id
     filename = request.args.get("filename", "upload")[:200]
-    size, digest = _receive(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        size, digest = _receive(path)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        return _storage_full(error)
     mark = fingerprint(request.path, [digest, filename])
     try:
         with here.database.tenant(who.tenant_id) as connection:
@@ -74,6 +84,18 @@ def upload() -> Response:
     )
     if known:
         answer.headers["Idempotency-Replayed"] = "true"
+    return answer
+
+
+def _storage_full(error: OSError) -> Response:
+    _log.error("no room for uploads: %s", error)
+    answer = problem(
+        507,
+        "storage-full",
+        "There is no room for the file",
+        detail="nothing of the file was kept; try again when there is room",
+    )
+    answer.headers["Retry-After"] = "60"
     return answer
 
 

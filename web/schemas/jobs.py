@@ -2,7 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from tasks.inputs import Instant
 
@@ -19,6 +25,24 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
+Key = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class SubmitRetry(Body):
+    """When a failed attempt is tried again; what is left out, the job type decides."""
+
+    delay_s: float | None = Field(
+        default=None, ge=0, le=86_400, description="Pause before the second attempt."
+    )
+    factor: float | None = Field(
+        default=None, ge=1, le=10, description="Each pause is so many times the last."
+    )
+    max_delay_s: float | None = Field(default=None, ge=0, le=86_400)
+    jitter: float | None = Field(
+        default=None, ge=0, le=1, description="Share of a pause that is left to chance."
+    )
+
+
 class SubmitJob(Body):
     """A job to run; see /v1/job-types for the params of each type."""
 
@@ -30,6 +54,36 @@ class SubmitJob(Body):
         default=None, description="The job must start before this instant."
     )
     labels: dict[Label, Label] = Field(default_factory=dict, max_length=20)
+    lane: Literal["normal", "backfill"] = Field(
+        default="normal", description="Backfills keep a minimum share of each queue."
+    )
+    max_attempts: int | None = Field(default=None, ge=1, le=50)
+    retry: SubmitRetry = SubmitRetry()
+    concurrency_key: Key | None = Field(
+        default=None, description="Jobs with one key run at most so many at a time."
+    )
+    concurrency_limit: int = Field(default=1, ge=1, le=1_000)
+    starts_per_minute: int | None = Field(
+        default=None, ge=1, le=60_000, description="Of all jobs with the key."
+    )
+    after: list[Key] = Field(
+        default=[],
+        max_length=LARGEST_BATCH,
+        description="Ids of jobs to wait for; in a batch also refs of earlier items.",
+    )
+    on_failure: Literal["cancel", "fail", "run"] = Field(
+        default="cancel", description="What to do when one of them does not succeed."
+    )
+    ref: Key | None = Field(
+        default=None, description="A name for later items of the same batch."
+    )
+
+    @model_validator(mode="after")
+    def _rate_needs_a_key(self) -> "SubmitJob":
+        if self.starts_per_minute is not None and self.concurrency_key is None:
+            message = "starts_per_minute needs a concurrency_key to count by"
+            raise ValueError(message)
+        return self
 
 
 class SubmitBatch(Body):
@@ -51,6 +105,38 @@ class JobQuery(Page):
     state: State | None = None
     type: str | None = None
     label: str | None = Field(default=None, description="name:value")
+    reason: str | None = Field(default=None, max_length=100)
+    since: Instant | None = Field(default=None, description="Created then or later.")
+    until: Instant | None = Field(default=None, description="Created before then.")
+
+
+class ReplayFilter(Body):
+    """Which ended jobs to submit again."""
+
+    state: Literal["failed", "cancelled"] = "failed"
+    type: str | None = None
+    reason: str | None = Field(default=None, max_length=100)
+    labels: dict[Label, Label] = Field(default_factory=dict, max_length=20)
+    since: Instant | None = None
+    until: Instant | None = None
+
+
+class ReplayJobs(Body):
+    """Submit again the ended jobs that match and were not replayed yet."""
+
+    filter: ReplayFilter = ReplayFilter()
+    limit: int = Field(default=100, ge=1, le=1_000)
+    per_minute: int | None = Field(
+        default=None, ge=1, le=60_000, description="How many may start in a minute."
+    )
+
+
+class ReplayOut(BaseModel):
+    """What a bulk replay did."""
+
+    replayed: list[dict[str, str]]
+    refused: list[dict[str, str]]
+    left: bool
 
 
 class JobProgress(BaseModel):
@@ -67,6 +153,10 @@ class QueuePlace(BaseModel):
 
     position: int | None
     blocked_by: str | None
+    waits_for: list[str]
+    not_before: str | None
+    estimated_start: str | None
+    estimated_start_p90: str | None
 
 
 class JobOut(BaseModel):
@@ -86,6 +176,12 @@ class JobOut(BaseModel):
     deadline: str | None
     labels: dict[str, str]
     retry_of: str | None
+    replayed_at: str | None
+    lane: str
+    retry: dict[str, float]
+    concurrency_key: str | None
+    concurrency_limit: int | None
+    starts_per_minute: int | None
     created_at: str
     started_at: str | None
     finished_at: str | None

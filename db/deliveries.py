@@ -1,0 +1,328 @@
+"""Webhook deliveries: made with the event they tell of, sent until they arrive."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import text
+
+from db.session import Connection
+
+WEBHOOKS_CHANNEL = "forebay_webhooks"
+
+# The id is a UUIDv7 like those of db/ids.py, so that a list by id is one by age. The
+# lock keeps a webhook that is being deleted from failing the job's own statement.
+ENQUEUE = """
+delivery AS (
+    INSERT INTO webhook_deliveries (id, tenant_id, webhook_id, event_id, job_id, kind,
+        body, state, attempts, next_attempt_at, created_at)
+    SELECT 'whd_' || lpad(to_hex(CAST(
+            extract(epoch FROM clock_timestamp()) * 1000 AS bigint)), 12, '0')
+            || '7' || substr(replace(gen_random_uuid()::text, '-', ''), 14),
+        event.tenant_id, webhooks.id, event.id, event.job_id, event.kind, '{}',
+        'pending', 0, clock_timestamp(), clock_timestamp()
+    FROM event JOIN webhooks ON webhooks.tenant_id = event.tenant_id
+        AND webhooks.enabled AND event.kind = ANY(webhooks.events)
+    FOR KEY SHARE OF webhooks
+    RETURNING pg_notify('forebay_webhooks', '')
+)
+"""
+"""A CTE for the statement that writes events; it reads the CTE ``event``."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One event on its way to one webhook; ``body`` is empty until it is first sent."""
+
+    id: str
+    webhook_id: str
+    job_id: str | None
+    kind: str
+    body: dict[str, Any]
+    state: str
+    attempts: int
+    next_attempt_at: datetime | None
+    last_status: int | None
+    last_error: str | None
+    created_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try to send a delivery: what was answered, or why nothing was."""
+
+    at: datetime
+    status: int | None
+    error: str | None
+    duration_ms: int
+
+
+@dataclass(frozen=True)
+class Due:
+    """A delivery to be sent now, with its webhook and what it tells of.
+
+    ``body`` is the text that was sent before, or None. ``event`` is the event's body
+    with ``id``, ``type``, ``labels`` and ``at`` of the job and the event.
+    """
+
+    id: str
+    tenant_id: int
+    webhook_id: str
+    kind: str
+    attempt: int
+    url: str
+    generation: int
+    rotated_at: datetime | None
+    body: str | None
+    event: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an attempt; without ``next_attempt_at`` there is no other."""
+
+    delivered: bool
+    at: datetime
+    duration_ms: int
+    body: str
+    status: int | None = None
+    error: str | None = None
+    next_attempt_at: datetime | None = None
+
+
+_COLUMNS = (
+    "id, webhook_id, job_id, kind, body, state, attempts, next_attempt_at, "
+    "last_status, last_error, created_at, ended_at"
+)
+# What is being sent already counts into the places of its webhook and of its tenant,
+# so that receivers that do not answer cannot take every thread.
+_CLAIM = text("""
+WITH busy AS (SELECT CAST(:busy AS jsonb) AS counts
+), line AS (
+    SELECT d.id, d.tenant_id, d.next_attempt_at, row_number() OVER (
+            PARTITION BY d.webhook_id ORDER BY d.next_attempt_at, d.id)
+        + coalesce(CAST(counts ->> d.webhook_id AS integer), 0) AS place
+    FROM busy, webhook_deliveries AS d JOIN webhooks ON webhooks.id = d.webhook_id
+    WHERE d.state = 'pending' AND d.next_attempt_at <= :now AND webhooks.enabled
+), fair AS (
+    SELECT id, row_number() OVER (
+            PARTITION BY tenant_id ORDER BY next_attempt_at, id)
+        + coalesce(CAST(counts ->> CAST(tenant_id AS text) AS integer), 0) AS place
+    FROM busy, line WHERE place <= :each
+), taken AS (
+    SELECT d.id FROM webhook_deliveries AS d JOIN fair ON fair.id = d.id
+    WHERE fair.place <= :tenant AND d.state = 'pending' AND d.next_attempt_at <= :now
+    ORDER BY d.next_attempt_at, d.id LIMIT :limit FOR UPDATE OF d SKIP LOCKED
+), claimed AS (
+    UPDATE webhook_deliveries AS d SET attempts = d.attempts + 1,
+        next_attempt_at = CAST(:now AS timestamptz) + :lease * interval '1 second'
+    FROM taken WHERE d.id = taken.id RETURNING d.*
+)
+SELECT claimed.id, claimed.tenant_id, claimed.webhook_id, claimed.kind,
+    claimed.attempts AS attempt, url, generation, rotated_at,
+    nullif(CAST(claimed.body AS text), '{}') AS body,
+    json_build_object('id', jobs.id, 'type', jobs.type, 'labels', jobs.labels,
+        'at', job_events.at, 'body', job_events.body,
+        'error', CASE WHEN jobs.state = claimed.kind THEN jobs.error END) AS event
+FROM claimed JOIN webhooks ON webhooks.id = claimed.webhook_id
+LEFT JOIN jobs ON jobs.id = claimed.job_id
+LEFT JOIN job_events ON job_events.id = claimed.event_id
+ORDER BY claimed.created_at, claimed.id
+""")
+# A success counts whoever tells it. A failure of an attempt that was overtaken, after
+# its lease ran out, does not: the younger attempt will tell what became of it.
+_RECORD = text("""
+WITH told AS (
+    INSERT INTO webhook_attempts (tenant_id, delivery_id, at, status, error,
+        duration_ms)
+    SELECT tenant_id, id, CAST(:at AS timestamptz), CAST(:status AS integer),
+        CAST(:error AS text), :duration_ms
+    FROM webhook_deliveries WHERE id = :id
+)
+UPDATE webhook_deliveries SET body = CAST(:body AS json), state = :state,
+    next_attempt_at = :next_attempt_at, last_status = :status, last_error = :error,
+    ended_at = CASE WHEN :state = 'pending' THEN NULL
+        ELSE CAST(:ended_at AS timestamptz) END
+WHERE id = :id AND (:state = 'delivered'
+    OR (state = 'pending' AND attempts = :attempt))
+""")
+_GONE = text("""
+WITH webhook AS (
+    UPDATE webhooks SET enabled = false, disabled_reason = :reason, updated_at = now()
+    WHERE id = :id AND enabled
+)
+UPDATE webhook_deliveries SET state = 'failed', next_attempt_at = NULL,
+    last_error = :reason, ended_at = :now
+WHERE webhook_id = :id AND state = 'pending'
+""")
+_TEST = text("""
+INSERT INTO webhook_deliveries (id, tenant_id, webhook_id, kind, body, state,
+    attempts, next_attempt_at, created_at)
+VALUES (:id, :tenant_id, :webhook_id, 'test', CAST(:body AS json), 'pending', 0,
+    now(), now())
+RETURNING pg_notify('forebay_webhooks', '')
+""")
+_AGAIN = text("""
+UPDATE webhook_deliveries SET state = 'pending', next_attempt_at = now(),
+    ended_at = NULL
+WHERE id = :id AND webhook_id = :webhook_id AND tenant_id = :tenant_id
+RETURNING pg_notify('forebay_webhooks', '')
+""")
+_FIND = text(f"""
+SELECT {_COLUMNS} FROM webhook_deliveries
+WHERE id = :id AND webhook_id = :webhook_id AND tenant_id = :tenant_id
+""")  # noqa: S608 - no value is spliced in, only our own list of columns
+_PAGE = text(f"""
+SELECT {_COLUMNS} FROM webhook_deliveries
+WHERE webhook_id = :webhook_id AND tenant_id = :tenant_id
+    AND (CAST(:state AS text) IS NULL OR state = :state)
+    AND (CAST(:before AS text) IS NULL OR id < :before)
+ORDER BY id DESC LIMIT :limit
+""")  # noqa: S608 - no value is spliced in, only our own list of columns
+_ATTEMPTS = text("""
+SELECT at, status, error, duration_ms FROM webhook_attempts
+WHERE delivery_id = :id AND tenant_id = :tenant_id ORDER BY id
+""")
+
+
+@dataclass(frozen=True)
+class Room:
+    """How many deliveries may be sent: in all, of one tenant, to one webhook."""
+
+    limit: int
+    tenant: int
+    each: int
+
+
+def claim(
+    connection: Connection,
+    *,
+    now: datetime,
+    room: Room,
+    busy: Sequence[Due],
+    lease_s: float,
+) -> list[Due]:
+    """Take due deliveries, the longest waiting first; each is due again at lease end.
+
+    Args:
+        connection: a system transaction; commit it before anything is sent.
+        now: what is due by then, and from when on the lease runs.
+        room: how many to take; counts what ``busy`` names.
+        busy: what this process is sending already.
+        lease_s: seconds after which it is sent again unless recorded before.
+    """
+    counts = Counter(one.webhook_id for one in busy)
+    counts.update(str(one.tenant_id) for one in busy)
+    rows = connection.execute(
+        _CLAIM,
+        {
+            "now": now,
+            "busy": orjson.dumps(counts).decode(),
+            "limit": room.limit - len(busy),
+            "tenant": room.tenant,
+            "each": room.each,
+            "lease": lease_s,
+        },
+    )
+    return [Due(**row._mapping) for row in rows]
+
+
+def record(connection: Connection, *, due: Due, outcome: Outcome) -> None:
+    """Write an attempt into the log, and what it means for its delivery."""
+    state = "pending" if outcome.next_attempt_at else "failed"
+    connection.execute(
+        _RECORD,
+        {
+            "id": due.id,
+            "attempt": due.attempt,
+            "state": "delivered" if outcome.delivered else state,
+            "at": outcome.at,
+            "ended_at": outcome.at,
+            "status": outcome.status,
+            "error": outcome.error,
+            "duration_ms": outcome.duration_ms,
+            "body": outcome.body,
+            "next_attempt_at": outcome.next_attempt_at,
+        },
+    )
+
+
+def give_up(
+    connection: Connection, *, webhook_id: str, reason: str, now: datetime
+) -> None:
+    """Disable a webhook and fail what was on its way to it."""
+    connection.execute(_GONE, {"id": webhook_id, "reason": reason, "now": now})
+
+
+def add_test(
+    connection: Connection,
+    *,
+    tenant_id: int,
+    webhook_id: str,
+    delivery_id: str,
+    body: str,
+) -> None:
+    """Put a delivery into the line that tells of no job."""
+    connection.execute(
+        _TEST,
+        {
+            "id": delivery_id,
+            "tenant_id": tenant_id,
+            "webhook_id": webhook_id,
+            "body": body,
+        },
+    )
+
+
+def send_again(
+    connection: Connection, *, tenant_id: int, webhook_id: str, delivery_id: str
+) -> None:
+    """Make a delivery due now, whatever became of it before."""
+    connection.execute(
+        _AGAIN, {"id": delivery_id, "webhook_id": webhook_id, "tenant_id": tenant_id}
+    )
+
+
+def find(
+    connection: Connection, *, tenant_id: int, webhook_id: str, delivery_id: str
+) -> Delivery | None:
+    """Return a delivery of the tenant's webhook, or None."""
+    row = connection.execute(
+        _FIND, {"id": delivery_id, "webhook_id": webhook_id, "tenant_id": tenant_id}
+    ).first()
+    return None if row is None else Delivery(**row._mapping)
+
+
+def page(
+    connection: Connection,
+    *,
+    tenant_id: int,
+    webhook_id: str,
+    state: str | None,
+    before: str | None,
+    limit: int,
+) -> list[Delivery]:
+    """Return up to ``limit`` deliveries older than the id ``before``, newest first."""
+    rows = connection.execute(
+        _PAGE,
+        {
+            "tenant_id": tenant_id,
+            "webhook_id": webhook_id,
+            "state": state,
+            "before": before,
+            "limit": limit,
+        },
+    )
+    return [Delivery(**row._mapping) for row in rows]
+
+
+def attempts(
+    connection: Connection, *, tenant_id: int, delivery_id: str
+) -> list[Attempt]:
+    """Return the log of a delivery, the first attempt first."""
+    rows = connection.execute(_ATTEMPTS, {"id": delivery_id, "tenant_id": tenant_id})
+    return [Attempt(**row._mapping) for row in rows]

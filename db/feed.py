@@ -1,0 +1,86 @@
+"""All events of a tenant in one stream that loses none.
+
+Event numbers are given before a transaction commits, so the highest number seen says
+nothing of what is still to appear below it. A place in the stream is therefore a
+snapshot: what it did not see yet comes next, whatever its number.
+"""
+
+import re
+from dataclasses import dataclass
+
+from sqlalchemy import text
+
+from db.events import Event
+from db.session import Connection
+
+_BATCH = 500
+_SNAPSHOT = r"\d{1,19}:\d{1,19}:(?:\d{1,19}(?:,\d{1,19})*)?"
+_PLACE = re.compile(rf"({_SNAPSHOT})(?:/({_SNAPSHOT})/(\d{{1,18}}))?")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A place in a tenant's stream.
+
+    Everything that ``before`` saw was told; of what came between it and ``upto``, the
+    events up to number ``told``. Without ``upto`` nothing more was told.
+    """
+
+    before: str
+    upto: str | None = None
+    told: int = 0
+
+    def __str__(self) -> str:
+        """Return the text that ``parse`` reads."""
+        if self.upto is None:
+            return self.before
+        return f"{self.before}/{self.upto}/{self.told}"
+
+
+_NOW = text("SELECT pg_current_snapshot()::text")
+_BETWEEN = text("""
+SELECT id, job_id, at, kind, body FROM job_events
+WHERE tenant_id = :tenant_id AND id > :told
+    AND xid >= pg_snapshot_xmin(CAST(:before AS pg_snapshot))::text::bigint
+    AND NOT pg_visible_in_snapshot(xid::text::xid8, CAST(:before AS pg_snapshot))
+    AND pg_visible_in_snapshot(xid::text::xid8, CAST(:upto AS pg_snapshot))
+ORDER BY id LIMIT :limit
+""")
+
+
+def parse(told: str) -> Mark | None:
+    """Read a mark that a client gives back; None where it is none of ours."""
+    found = _PLACE.fullmatch(told)
+    if found is None:
+        return None
+    before, upto, number = found.groups()
+    return Mark(before, upto, int(number or 0))
+
+
+def now(connection: Connection) -> Mark:
+    """Return the place after everything that has happened."""
+    return Mark(str(connection.scalar(_NOW)))
+
+
+def after(
+    connection: Connection, *, tenant_id: int, mark: Mark
+) -> tuple[list[tuple[Event, Mark]], Mark]:
+    """Return events that come after a mark with their own marks, and where to go on.
+
+    A job's events come in their order. An empty list means that all was told.
+    """
+    upto = mark.upto or str(connection.scalar(_NOW))
+    rows = connection.execute(
+        _BETWEEN,
+        {
+            "tenant_id": tenant_id,
+            "told": mark.told,
+            "before": mark.before,
+            "upto": upto,
+            "limit": _BATCH,
+        },
+    )
+    found = [Event(**row._mapping) for row in rows]
+    marked = [(event, Mark(mark.before, upto, event.id)) for event in found]
+    whole = len(found) < _BATCH
+    return marked, Mark(upto) if whole else marked[-1][1]

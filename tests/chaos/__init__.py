@@ -1,0 +1,1 @@
+"""Chaos: faults by a seeded plan against a running platform, then an audit."""

@@ -1,0 +1,104 @@
+"""Ended jobs again, one or many, and the record of who did what."""
+
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, request
+
+from db import audit, idempotency
+from db.jobs import JobFilter
+from tasks import replay, submit
+from web.door import door, identity
+from web.openapi import answers
+from web.representation import json_response
+from web.requests import idempotency_key, next_link, whole_number
+from web.routes.jobs import job_response
+from web.schemas.audit import AuditList
+from web.schemas.jobs import JobOut, Page, ReplayJobs, ReplayOut
+
+bp = APIBlueprint("replay", __name__, url_prefix="/v1", tag="Jobs")
+
+
+@bp.post("/jobs/<job_id>/retry")
+@bp.doc(responses=answers(202, "The new job", JobOut))
+def retry_job(job_id: str) -> Response:
+    """Run a failed or cancelled job again, as a new job that links to the first."""
+    who = identity()
+    key = idempotency_key()
+    with door().database.tenant(who.tenant_id) as connection:
+        known = None
+        mark = submit.fingerprint(request.path, None)
+        if key is not None:
+            known = idempotency.recall(
+                connection, tenant_id=who.tenant_id, key=key, fingerprint=mark
+            )
+        if known is not None:
+            job = submit.find(connection, tenant_id=who.tenant_id, job_id=known)
+        else:
+            job = replay.retry(
+                connection, tenant_id=who.tenant_id, job_id=job_id, key_id=who.key_id
+            )
+        if key is not None and known is None:
+            idempotency.remember(
+                connection,
+                tenant_id=who.tenant_id,
+                key=key,
+                fingerprint=mark,
+                resource_id=job.id,
+            )
+    answer = job_response(job, accepted=True)
+    if known is not None:
+        answer.headers["Idempotency-Replayed"] = "true"
+    return answer
+
+
+@bp.post("/jobs/replay")
+@bp.input(ReplayJobs, arg_name="body")
+@bp.doc(responses=answers(200, "Which jobs became which", ReplayOut))
+def replay_jobs(body: ReplayJobs) -> Response:
+    """Submit again the failed jobs that a filter finds, each only once."""
+    who = identity()
+    chosen = body.filter
+    wanted = JobFilter(
+        states=[chosen.state],
+        type=chosen.type,
+        labels=chosen.labels or None,
+        reason=chosen.reason,
+        since=chosen.since,
+        until=chosen.until,
+    )
+    with door().database.tenant(who.tenant_id) as connection:
+        done = replay.replay(
+            connection,
+            tenant_id=who.tenant_id,
+            wanted=wanted,
+            pace=(body.limit, body.per_minute),
+            key_id=who.key_id,
+        )
+    return json_response(
+        {
+            "replayed": [{"id": old, "new_id": new} for old, new in done.replayed],
+            "refused": [{"id": old, "detail": why} for old, why in done.refused],
+            "left": done.left,
+        }
+    )
+
+
+@bp.get("/audit")
+@bp.input(Page, location="query", arg_name="query")
+@bp.doc(responses=answers(200, "A page, newest first", AuditList), tags=["Audit"])
+def list_audit(query: Page) -> Response:
+    """List who did what; nothing can change or remove these rows."""
+    before = whole_number(query.cursor, name="cursor") if query.cursor else None
+    tenant_id = identity().tenant_id
+    with door().database.tenant(tenant_id) as connection:
+        found = audit.page(
+            connection, tenant_id=tenant_id, before=before, limit=query.limit + 1
+        )
+    shown = found[: query.limit]
+    cursor = str(shown[-1].id) if len(found) > query.limit else None
+    body: dict[str, Any] = {
+        "items": [vars(entry) for entry in shown],
+        "next_cursor": cursor,
+    }
+    return next_link(json_response(body), cursor)
