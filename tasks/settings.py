@@ -47,7 +47,6 @@ class Settings:
     streams: int = _setting(40, "Held requests (SSE, long polls) of a web process.")
     tenant_streams: int = _setting(20, "Held requests of one tenant.")
     calls_per_minute: int = _setting(60_000, "Calls a key may make; 0 is no limit.")
-    rate_storage: str = _setting("", "redis:// URL that counts calls for all webs.")
     max_body_bytes: int = _setting(16_000_000, "Largest JSON or observations body.")
     max_upload_bytes: int = _setting(2_000_000_000, "Largest upload.")
     metrics_hosts: str = _setting("127.0.0.1,::1", "Addresses that may read /metrics.")

@@ -76,7 +76,7 @@ def create_app(settings: Settings) -> APIFlask:
         settings,
         database,
         hub,
-        Rates(per_minute=settings.calls_per_minute, storage=settings.rate_storage),
+        Rates(per_minute=settings.calls_per_minute),
     )
     register_json(app)
     register_errors(app)

@@ -26,12 +26,16 @@ _SENT: Mapping[str, tuple[str, ...]] = {
     "post /v1/jobs/{job_id}/retry": ("Idempotency-Key",),
     "post /v1/uploads": ("Idempotency-Key",),
     "post /v1/webhooks": ("Idempotency-Key",),
+    "post /v1/schedules": ("Idempotency-Key",),
+    "post /v1/schedules/{schedule_id}/run": ("Idempotency-Key",),
+    "get /v1/events": ("Last-Event-ID",),
     "get /v1/jobs/{job_id}": ("Prefer", "If-None-Match"),
     "get /v1/jobs/{job_id}/events": ("Last-Event-ID",),
 }
 _ASKED: Mapping[str, Mapping[str, str]] = {
     "post /v1/uploads": {"filename": "A name to find the file again."},
     "get /v1/jobs/{job_id}/events": {"after": "Like Last-Event-ID."},
+    "get /v1/events": {"after": "Like Last-Event-ID."},
     "get /v1/jobs/{job_id}/chart": {"series": "Which series; by default the first."},
 }
 _BODIES: Mapping[str, tuple[str, ...]] = {

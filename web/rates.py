@@ -1,14 +1,14 @@
 """How often a key may call: a sliding minute for each, counted in this process.
 
-With several web processes behind a proxy, ``FOREBAY_RATE_STORAGE`` names a Redis that
-counts for all of them.
+Several web processes behind a proxy allow as many calls each; a limit for all of them
+together is the proxy's to set.
 """
 
 import math
 import time
 
 from limits import RateLimitItemPerMinute
-from limits.storage import storage_from_string
+from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from web.errors import TooManyRequests
@@ -17,12 +17,10 @@ from web.errors import TooManyRequests
 class Rates:
     """Counts calls by key."""
 
-    def __init__(self, *, per_minute: int, storage: str) -> None:
+    def __init__(self, *, per_minute: int) -> None:
         """Prepare the counters; 0 calls a minute means no limit."""
         self._item = RateLimitItemPerMinute(per_minute) if per_minute else None
-        self._counter = SlidingWindowCounterRateLimiter(
-            storage_from_string(storage or "memory://")
-        )
+        self._counter = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     def count(self, key_id: str) -> None:
         """Count a call.

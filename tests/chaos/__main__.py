@@ -4,6 +4,7 @@ Starts private servers for the purpose, and prints what strikes when.
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -24,6 +25,8 @@ def main(words: list[str]) -> int:
     parser.add_argument("--rate", type=float, default=14.0, help="jobs per second")
     parser.add_argument("--report", type=Path, help="a page with marks for figures")
     given = parser.parse_args(words)
+    # A run that is told to end must not leave its file system mounted.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     order = harness.Order(given.jobs, given.faults, given.seed, rate=given.rate)
     with (
         choice.postgres(fsync=True) as postgres,

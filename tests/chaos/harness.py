@@ -48,7 +48,8 @@ CREATE TRIGGER believe BEFORE INSERT OR UPDATE ON pace
 INSERT INTO pace VALUES ('forecast.run', 1, 1, 1, 6, now());
 """
 _UNFINISHED = """
-SELECT (SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')),
+SELECT (SELECT count(*) FROM jobs WHERE state = 'queued'),
+    (SELECT count(*) FROM jobs WHERE state = 'running'),
     (SELECT count(*) FROM outbox)
 """
 
@@ -164,7 +165,7 @@ def _under_load(order: Order, site: Site, say: Callable[..., Any]) -> Run:
         load.stop()
         submitted_at = time.monotonic()
         say("all submitted; coming to rest")
-        queues = _rest(faults)
+        queues = _rest(faults, say)
         rest_s = time.monotonic() - submitted_at
         streams.finish(within_s=_STREAMS_WITHIN_S, events=_count_events(stack))
     told.broken_promises += streams.unexpected
@@ -202,20 +203,24 @@ def _facts(site: Site, told: Told) -> Facts:
     return found
 
 
-def _rest(faults: Faults) -> dict[str, tuple[int, int]]:
+def _rest(faults: Faults, say: Callable[..., Any]) -> dict[str, tuple[int, int]]:
     """Wait until nothing is queued, running or waiting; return the queues' depths."""
     ends_at = time.monotonic() + _REST_WITHIN_S
     url = faults.site.stack.environ["FOREBAY_DATABASE_URL"]
     queues: dict[str, tuple[int, int]] = {}
+    told = None
     while time.monotonic() < ends_at:
         faults.tend()
         with psycopg.connect(url) as connection:
             left = connection.execute(_UNFINISHED).fetchone()
-        if left == (0, 0):
+        if left == (0, 0, 0):
             queues = _depths(faults.site)
             if not any(map(any, queues.values())):
                 return queues
-        time.sleep(0.2)
+        if left != told:
+            say(f"left (queued, running, to be published): {left}, queues {queues}")
+            told = left
+        time.sleep(0.5)
     return queues or _depths(faults.site)
 
 

@@ -1,4 +1,4 @@
-"""The life of a job as a plain object: what the statements in SQL must amount to."""
+"""A job's life and the fair line as plain objects: what the SQL must amount to."""
 
 from dataclasses import dataclass, field
 
@@ -97,3 +97,72 @@ class NaiveJob:
         self.state, self.reason = state, reason
         self.version += 1
         self.history.append(event)
+
+
+@dataclass
+class Flow:
+    """What waits of one tenant in one lane: (priority, arrival, cost) of each job."""
+
+    weight: float
+    jobs: list[tuple[int, int, float]] = field(default_factory=list)
+    paid: float = 0.0
+
+
+@dataclass
+class Lane:
+    """The flows of one lane, and how far the lane has been paid for."""
+
+    share: float
+    flows: dict[int, Flow] = field(default_factory=dict)
+    clock: float = 0.0
+    paid: float = 0.0
+
+
+class NaiveLine:
+    """Start-time fair queueing, one job at a time, as the paper has it.
+
+    First the lane and then the tenant whose next job has the smallest start tag;
+    among equals the job that came first.
+    """
+
+    def __init__(self, weights: dict[int, float], share: float) -> None:
+        self.lanes = {
+            name: Lane(of_lane, {who: Flow(weight) for who, weight in weights.items()})
+            for name, of_lane in (("normal", 1 - share), ("backfill", share))
+        }
+        self.clock = 0.0
+
+    def add(self, who: int, lane: str, number: int, *, cost: float, priority: int):
+        """A job arrives."""
+        flow = self.lanes[lane].flows[who]
+        flow.jobs.append((-priority, number, cost))
+        flow.jobs.sort()
+
+    def take(self) -> tuple[int, str, int] | None:
+        """Serve one job; return its tenant, its lane and its number."""
+        found = [
+            (max(lane.paid, self.clock), max(flow.paid, lane.clock), flow.jobs[0][1])
+            + (who, name)
+            for name, lane in self.lanes.items()
+            for who, flow in lane.flows.items()
+            if flow.jobs and who == self._first(lane)
+        ]
+        if not found:
+            return None
+        self.clock, start, number, who, name = min(found)
+        lane = self.lanes[name]
+        flow = lane.flows[who]
+        _, _, cost = flow.jobs.pop(0)
+        lane.clock = start
+        flow.paid = start + cost / flow.weight
+        lane.paid = self.clock + cost / lane.share
+        return who, name, number
+
+    @staticmethod
+    def _first(lane: Lane) -> int:
+        """The tenant that goes first in a lane."""
+        return min(
+            (max(flow.paid, lane.clock), flow.jobs[0][1], who)
+            for who, flow in lane.flows.items()
+            if flow.jobs
+        )[2]

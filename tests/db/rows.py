@@ -35,6 +35,7 @@ _CHECKED: dict[str, Any] = {
     "overlap": "queue",
     "on_failure": "cancel",
     "every_s": None,
+    "parent_id": None,
 }
 
 

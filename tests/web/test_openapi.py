@@ -22,6 +22,22 @@ CALLS = {
     ("get", "/v1/jobs/{job_id}/chart"),
     ("post", "/v1/jobs/{job_id}/cancel"),
     ("post", "/v1/jobs/{job_id}/retry"),
+    ("get", "/v1/jobs/{job_id}/parts"),
+    ("post", "/v1/jobs/replay"),
+    ("get", "/v1/events"),
+    ("get", "/v1/audit"),
+    ("get", "/v1/queues"),
+    ("post", "/v1/queues/{queue}/pause"),
+    ("post", "/v1/queues/{queue}/resume"),
+    ("get", "/v1/schedules"),
+    ("post", "/v1/schedules"),
+    ("get", "/v1/schedules/{schedule_id}"),
+    ("patch", "/v1/schedules/{schedule_id}"),
+    ("delete", "/v1/schedules/{schedule_id}"),
+    ("post", "/v1/schedules/{schedule_id}/pause"),
+    ("post", "/v1/schedules/{schedule_id}/resume"),
+    ("post", "/v1/schedules/{schedule_id}/run"),
+    ("get", "/v1/schedules/{schedule_id}/firings"),
     ("get", "/v1/job-types"),
     ("get", "/v1/series"),
     ("get", "/v1/series/{key}"),
@@ -45,6 +61,11 @@ CALLS = {
     ("get", "/ready"),
     ("get", "/metrics"),
 }
+
+
+BODILESS = (
+    *("/cancel", "/retry", "/rotate", "/test", "/resend", "/pause", "/resume", "/run"),
+)
 
 
 @pytest.fixture
@@ -123,7 +144,7 @@ def test_every_header_of_the_contract_is_described(spec, method, path, header):
 
 def test_every_body_is_described(spec):
     for (method, path), operation in operations(spec).items():
-        bodiless = path.endswith(("/cancel", "/retry", "/rotate", "/test", "/resend"))
+        bodiless = path.endswith(BODILESS)
         if method in ("post", "put") and not bodiless:
             assert operation["requestBody"]["content"], path
 

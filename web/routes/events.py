@@ -9,7 +9,7 @@ from web.errors import Malformed
 from web.feeds import stream_response, stream_tenant
 from web.openapi import answers
 
-bp = APIBlueprint("events", __name__, url_prefix="/v1/events", tag="Jobs")
+bp = APIBlueprint("events", __name__, url_prefix="/v1/events", tag="Events")
 
 
 @bp.get("")

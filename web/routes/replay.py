@@ -16,7 +16,7 @@ from web.routes.jobs import job_response
 from web.schemas.audit import AuditList
 from web.schemas.jobs import JobOut, Page, ReplayJobs, ReplayOut
 
-bp = APIBlueprint("replay", __name__, url_prefix="/v1", tag="Jobs")
+bp = APIBlueprint("replay", __name__, url_prefix="/v1", tag="Replay and audit")
 
 
 @bp.post("/jobs/<job_id>/retry")
@@ -86,7 +86,7 @@ def replay_jobs(body: ReplayJobs) -> Response:
 
 @bp.get("/audit")
 @bp.input(Page, location="query", arg_name="query")
-@bp.doc(responses=answers(200, "A page, newest first", AuditList), tags=["Audit"])
+@bp.doc(responses=answers(200, "A page, newest first", AuditList))
 def list_audit(query: Page) -> Response:
     """List who did what; nothing can change or remove these rows."""
     before = whole_number(query.cursor, name="cursor") if query.cursor else None
