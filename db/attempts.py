@@ -90,7 +90,8 @@ WITH moved AS (
             THEN CAST(:error AS json) END,
         finished_at = CASE WHEN cancel_requested_at IS NOT NULL OR {_CAPPED}
             THEN now() END,
-        dispatched_at = NULL, lease_until = NULL, version = version + 1
+        dispatched_at = CASE WHEN cancel_requested_at IS NOT NULL OR {_CAPPED}
+            THEN dispatched_at END, lease_until = NULL, version = version + 1
     WHERE id = :id AND attempt = :attempt AND state = 'running'
         AND step IS DISTINCT FROM 'parts'
     RETURNING *, CASE WHEN state = 'queued' THEN 'retrying' ELSE state END AS kind

@@ -35,6 +35,11 @@ WHERE (hash = :hash OR api_keys.id = :id) AND revoked_at IS NULL
 _TOUCH = text("UPDATE api_keys SET last_used_at = now() WHERE id = :id")
 
 
+_REVOKE = text("""
+UPDATE api_keys SET revoked_at = now() WHERE id = :id AND revoked_at IS NULL
+""")
+
+
 def ensure_tenant(connection: Connection, *, name: str) -> int:
     """Return the id of the tenant of this name, created if need be."""
     connection.execute(
@@ -87,6 +92,11 @@ def identify(
     if row.stale:
         connection.execute(_TOUCH, {"id": row.key_id})
     return Identity(row.key_id, row.tenant_id, row.tenant, row.role)
+
+
+def revoke(connection: Connection, *, key_id: str) -> bool:
+    """End a key for good; return whether there was one to end."""
+    return connection.execute(_REVOKE, {"id": key_id}).rowcount == 1
 
 
 def _hash(secret: str) -> bytes:

@@ -170,6 +170,11 @@ WITH RECURSIVE keyed AS (
             WHERE jobs.tenant_id = keyed.tenant_id
                 AND jobs.concurrency_key = keyed.concurrency_key
                 AND dispatched_at > now() - interval '1 minute')
+            - (SELECT count(*) FROM jobs
+            WHERE jobs.tenant_id = keyed.tenant_id AND state = 'queued'
+                AND jobs.concurrency_key = keyed.concurrency_key
+                AND dispatched_at IS NULL
+                AND started_at > now() - interval '1 minute')
             - (SELECT count(*) FROM outbox
             WHERE outbox.tenant_id = keyed.tenant_id AND admitted
                 AND outbox.concurrency_key = keyed.concurrency_key), 1000000)) AS room

@@ -92,10 +92,10 @@ FROM mine, others
 
 _WORK = text("""
 SELECT coalesce((SELECT avg(coalesce(mean_s, 1)) FROM (
-        SELECT type FROM outbox WHERE queue = :queue AND admitted LIMIT 200) AS some
+        SELECT type FROM outbox WHERE queue = :queue AND admitted LIMIT 200) AS sample
         LEFT JOIN pace USING (type)), 1) AS mean_s,
     coalesce((SELECT max(sd_s) FROM (
-        SELECT type FROM outbox WHERE queue = :queue AND admitted LIMIT 200) AS some
+        SELECT type FROM outbox WHERE queue = :queue AND admitted LIMIT 200) AS sample
         JOIN pace USING (type)), 0) AS sd_s,
     (SELECT coalesce(sum(greatest(0.1 * coalesce(mean_s, 1), coalesce(mean_s, 1)
             - extract(epoch FROM now() - started_at))), 0)

@@ -144,6 +144,12 @@ sa.Index(
     postgresql_where=_deliveries.c.state == "pending",
 )
 
+sa.Index(
+    "ix_webhook_deliveries_ended_at",
+    _deliveries.c.ended_at,
+    postgresql_where=_deliveries.c.ended_at.is_not(None),
+)
+
 sa.Table(
     "webhook_attempts",
     metadata,

@@ -26,7 +26,16 @@ _NIGHTLY = Plan(
     name="nightly forecast",
     cron="0 2 * * *",
     jobs=[
-        {"type": "forecast.run", "params": {"series": {"tag": TAG}, "horizon": HORIZON}}
+        {
+            "ref": "forecast",
+            "type": "forecast.run",
+            "params": {"series": {"tag": TAG}, "horizon": HORIZON},
+        },
+        {
+            "after": ["forecast"],
+            "type": "analysis.run",
+            "params": {"series": {"tag": TAG}},
+        },
     ],
 )
 _PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH")

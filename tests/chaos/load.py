@@ -82,10 +82,14 @@ class Load:
         self._to_cancel: list[tuple[float, str]] = []
         self._over = threading.Event()
         self._threads = [
-            threading.Thread(target=self._submit_all, name=f"load-{number}")
+            threading.Thread(
+                target=self._submit_all, name=f"load-{number}", daemon=True
+            )
             for number in range(pace.threads)
         ]
-        self._canceller = threading.Thread(target=self._cancel_all, name="cancel")
+        self._canceller = threading.Thread(
+            target=self._cancel_all, name="cancel", daemon=True
+        )
 
     def start(self) -> None:
         """Begin to submit."""

@@ -21,6 +21,7 @@ from db.jobs import FINAL_STATES
 
 _PAUSE_S = 0.3
 _TIMEOUT_S = (3.0, 20.0)
+_FEED_TIMEOUT_S = (3.0, 2.0)
 _DROP_SHARE = 0.15
 _FEED_DROP_SHARE = 0.005
 
@@ -66,10 +67,14 @@ class Streams:
         self._no_more = threading.Event()
         self._over = threading.Event()
         self._threads = [
-            threading.Thread(target=self._follow_all, args=(f"{seed}/{number}",))
+            threading.Thread(
+                target=self._follow_all, args=(f"{seed}/{number}",), daemon=True
+            )
             for number in range(clients)
         ]
-        self._feeder = threading.Thread(target=self._feed, args=(f"{seed}/feed",))
+        self._feeder = threading.Thread(
+            target=self._feed, args=(f"{seed}/feed",), daemon=True
+        )
 
     def start(self) -> None:
         """Begin to follow; returns once the stream of all jobs has begun."""
@@ -157,7 +162,8 @@ class Streams:
             self._over.wait(_PAUSE_S)
 
     def _read_feed(self, rng: random.Random) -> None:
-        with self._open("/v1/events", self._mark) as answer:
+        # A quiet stream is left and taken up again, which must lose nothing.
+        with self._open("/v1/events", self._mark, _FEED_TIMEOUT_S) as answer:
             if not answer.ok:
                 self._note("all jobs", answer)
                 return
@@ -170,12 +176,17 @@ class Streams:
                 if self._over.is_set() or rng.random() < _FEED_DROP_SHARE:
                     return
 
-    def _open(self, path: str, latest: str | None) -> requests.Response:
+    def _open(
+        self,
+        path: str,
+        latest: str | None,
+        timeout: tuple[float, float] = _TIMEOUT_S,
+    ) -> requests.Response:
         headers = {**self._headers}
         if latest is not None:
             headers["Last-Event-ID"] = latest
         return requests.get(
-            self._base + path, headers=headers, timeout=_TIMEOUT_S, stream=True
+            self._base + path, headers=headers, timeout=timeout, stream=True
         )
 
     def _note(self, what: str, answer: requests.Response) -> None:

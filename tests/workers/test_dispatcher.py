@@ -1,7 +1,7 @@
 """The only publisher, against real brokers."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
@@ -10,8 +10,11 @@ from amqp.exceptions import AMQPError
 from kombu.exceptions import OperationalError
 from sqlalchemy.engine import make_url
 
+from db import dependencies, jobs, parts, processes
+from db.dependencies import Edge
 from db.jobs import FINAL_STATES
 from db.session import Database
+from tasks.catalog import QUEUES
 from tests.db import rows
 from tests.db.patience import until
 from tests.workers.broker import Broker, Line
@@ -19,6 +22,27 @@ from workers import dispatcher as module
 from workers.dispatcher import Dispatcher
 
 pytestmark = pytest.mark.servers
+
+
+@pytest.fixture(autouse=True)
+def slots(database) -> Callable[[int], None]:
+    """Say how many slots the workers of all queues have; many, if a test does not."""
+
+    def say(count: int) -> None:
+        with database.system() as connection:
+            processes.seen(
+                connection,
+                name="worker",
+                role="worker",
+                queues=QUEUES,
+                detail={"slots": count},
+            )
+        rows.change(
+            database, "UPDATE processes SET seen_at = now() + interval '1 hour'"
+        )
+
+    say(1_000)
+    return say
 
 
 @contextmanager
@@ -39,6 +63,7 @@ def dispatching(broker: Broker, database: Database) -> Iterator[Dispatcher]:
 def publishing(broker: Broker, database: Database) -> Iterator[Dispatcher]:
     """A dispatcher with its producer, one batch at a time: ``d.publish(queue)``."""
     dispatcher = Dispatcher(broker.app, database, broker.settings)
+    dispatcher._sweep()
     options = broker.app.conf.broker_transport_options
     with (
         broker.app.connection_for_write(transport_options=options) as connection,
@@ -269,6 +294,61 @@ def test_a_database_that_goes_away_interrupts_and_does_not_end_it(
     job = rows.job(database, tenant_id, job_id)
     assert job.state not in FINAL_STATES
     assert job.dispatched_at is not None
+
+
+def test_without_a_worker_a_queue_holds_two_messages_and_the_rest_stays_in_line(
+    rabbitmq, database, tenant_id, slots
+):
+    slots(0)
+    ids = [rows.queued(database, tenant_id) for _ in range(5)]
+    with dispatching(rabbitmq, database):
+        until(lambda: _waiting(database) == 3)
+        rows.queued(database, tenant_id)
+        until(lambda: _waiting(database) == 4)
+        slots(9)
+        _all_sent(database)
+    assert rabbitmq.ids()[:5] == [f"{one}:1" for one in ids]
+
+
+def test_the_end_of_a_job_lets_go_what_waits_for_it_and_for_its_key(
+    rabbitmq, database, tenant_id
+):
+    first = rows.queued(database, tenant_id, concurrency_key="k")
+    second = rows.queued(database, tenant_id, concurrency_key="k")
+    last = rows.queued(database, tenant_id, blocked=True)
+    with database.tenant(tenant_id) as connection:
+        dependencies.insert(
+            connection, tenant_id=tenant_id, edges=[Edge(last, first, "cancel")]
+        )
+    with dispatching(rabbitmq, database):
+        until(lambda: _listeners(database))
+        until(lambda: rows.job(database, tenant_id, first).dispatched_at)
+        assert rabbitmq.ids() == [f"{first}:1"]
+        rows.claim(database, first)
+        rows.finish(database, first, result={})
+        for job_id in (second, last):
+            until(lambda one=job_id: rows.job(database, tenant_id, one).dispatched_at)
+    assert sorted(rabbitmq.ids()) == sorted(f"{one}:1" for one in (second, last))
+
+
+def test_the_end_of_the_last_part_sends_the_finish(rabbitmq, database, tenant_id):
+    parent = rows.queued(database, tenant_id)
+    claimed = rows.claim(database, parent)
+    rows.change(database, "DELETE FROM outbox")
+    part = rows.new_job(parent_id=parent, step="part", part=0)
+    finish = rows.new_job(parent_id=parent, step="finish", blocked=True)
+    with database.tenant(tenant_id) as connection:
+        parts.split(connection, job=claimed, parts=[part], finish=finish)
+    with dispatching(rabbitmq, database):
+        until(lambda: rows.job(database, tenant_id, part.id).dispatched_at)
+        rows.claim(database, part.id)
+        rows.finish(database, part.id, result={})
+        until(lambda: rows.job(database, tenant_id, finish.id).dispatched_at)
+        until(lambda: rows.job(database, tenant_id, parent).progress["done"] == 1)
+        with database.tenant(tenant_id) as connection:
+            jobs.cancel(connection, tenant_id=tenant_id, job_id=parent)
+        until(lambda: rows.job(database, tenant_id, parent).state == "cancelled")
+    assert rows.job(database, tenant_id, finish.id).state == "cancelled"
 
 
 def _listeners(database) -> int | None:

@@ -181,6 +181,8 @@ CREATE INDEX ix_webhooks_tenant_id ON webhooks (tenant_id);
 CREATE INDEX ix_webhook_deliveries_due ON webhook_deliveries (next_attempt_at)
     WHERE state = 'pending';
 CREATE INDEX ix_webhook_deliveries_webhook_id_id ON webhook_deliveries (webhook_id, id);
+CREATE INDEX ix_webhook_deliveries_ended_at ON webhook_deliveries (ended_at)
+    WHERE ended_at IS NOT NULL;
 CREATE INDEX ix_webhook_attempts_delivery_id ON webhook_attempts (delivery_id);
 CREATE INDEX ix_audit_tenant_id_id ON audit (tenant_id, id)
 """
