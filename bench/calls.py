@@ -28,6 +28,10 @@ class Caller:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up; the next call opens another connection."""
         self._connection.close()
 
     def get(self, path: str, *, name: str = "") -> bytes:
@@ -61,7 +65,7 @@ class Caller:
             answer = self._connection.getresponse()
             read = answer.read()
         except OSError:
-            self._connection.close()  # the next call opens another
+            self.close()
             raise
         self.note(name or path, time.perf_counter() - began)
         if answer.status not in (200, 202):

@@ -14,8 +14,9 @@ from db.events import Event
 from db.session import Connection
 
 _BATCH = 500
-_SNAPSHOT = r"\d{1,19}:\d{1,19}:(?:\d{1,19}(?:,\d{1,19})*)?"
-_PLACE = re.compile(rf"({_SNAPSHOT})(?:/({_SNAPSHOT})/(\d{{1,18}}))?")
+_NUMBER = "[0-9]{1,18}"
+_SNAPSHOT = f"{_NUMBER}:{_NUMBER}:(?:{_NUMBER}(?:,{_NUMBER})*)?"
+_PLACE = re.compile(f"({_SNAPSHOT})(?:/({_SNAPSHOT})/({_NUMBER}))?")
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,19 @@ def parse(told: str) -> Mark | None:
     if found is None:
         return None
     before, upto, number = found.groups()
+    if not all(_is_snapshot(one) for one in (before, upto) if one is not None):
+        return None
     return Mark(before, upto, int(number or 0))
+
+
+def _is_snapshot(told: str) -> bool:
+    """PostgreSQL refuses one whose transactions do not lie in order in its span."""
+    first, end, unended = told.split(":")
+    open_ones = [int(one) for one in unended.split(",") if one]
+    in_order = [int(first), *open_ones, int(end)]
+    return (
+        0 < in_order[0] and in_order == sorted(in_order) and int(end) not in open_ones
+    )
 
 
 def now(connection: Connection) -> Mark:

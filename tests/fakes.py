@@ -20,6 +20,7 @@ class FakeContext:
     job_id: str = "job_fake"
     attempt: int = 1
     now: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    part: int | None = None
     artifacts: Path = Path("no artifacts")
     database: Database | None = None
     cancelled: bool = False

@@ -22,7 +22,10 @@ from tests.stack import Stack
 
 _HIGH_WATERMARK = "0.4"
 _TARGET_WITHIN_S = 20.0
-_BUSY = "SELECT split_part(worker, '/', 2) FROM jobs WHERE state = 'running'"
+_BUSY = """
+SELECT split_part(worker, '/', 2) FROM jobs
+WHERE state = 'running' AND worker IS NOT NULL
+"""
 _PIECE = b"\0" * 65_536
 
 Undo = Callable[[], None]

@@ -21,7 +21,6 @@ from db.jobs import FINAL_STATES
 
 _PAUSE_S = 0.3
 _TIMEOUT_S = (3.0, 20.0)
-_FEED_TIMEOUT_S = (3.0, 2.0)
 _DROP_SHARE = 0.15
 _FEED_DROP_SHARE = 0.005
 
@@ -38,7 +37,7 @@ class Told(NamedTuple):
 
 
 def events(pieces: Iterable[bytes]) -> Iterator[Told]:
-    """Yield events as they come, without comments, or half an event at the end."""
+    """Yield events as they come, and comments with no kind; no half of an event."""
     waiting = b""
     for piece in pieces:
         waiting += piece
@@ -46,7 +45,9 @@ def events(pieces: Iterable[bytes]) -> Iterator[Told]:
             block, _, waiting = waiting.partition(b"\n\n")
             lines = [line.partition(": ") for line in block.decode().split("\n")]
             found = {name: text for name, _, text in lines}
-            if "data" in found:
+            if "" in found:
+                yield Told("", "", {})
+            elif "data" in found:
                 yield Told(found["id"], found["event"], json.loads(found["data"]))
 
 
@@ -101,7 +102,8 @@ class Streams:
         while len(self.feed) < events and time.monotonic() < ends_at:
             time.sleep(0.1)
         self._over.set()
-        for thread in (*self._threads, self._feeder):
+        # The client of all jobs may be in a quiet stream: it ends by itself.
+        for thread in self._threads:
             thread.join()
 
     def _follow_all(self, seed: str) -> None:
@@ -141,6 +143,8 @@ class Streams:
                 self._note(job_id, answer)
                 return False
             for event in events(answer.iter_content(chunk_size=None)):
+                if not event.kind:
+                    continue
                 seen.append((int(event.id), event.kind))
                 self._count("events")
                 if event.kind in FINAL_STATES:
@@ -162,31 +166,29 @@ class Streams:
             self._over.wait(_PAUSE_S)
 
     def _read_feed(self, rng: random.Random) -> None:
-        # A quiet stream is left and taken up again, which must lose nothing.
-        with self._open("/v1/events", self._mark, _FEED_TIMEOUT_S) as answer:
+        with self._open("/v1/events", self._mark) as answer:
             if not answer.ok:
                 self._note("all jobs", answer)
                 return
             for event in events(answer.iter_content(chunk_size=None)):
+                if self._over.is_set():
+                    return
+                if not event.kind:
+                    continue
                 self._mark = event.id
                 self._marked.set()
                 if event.kind == "mark":
                     continue
                 self.feed.append((event.body["job_id"], event.kind))
-                if self._over.is_set() or rng.random() < _FEED_DROP_SHARE:
+                if rng.random() < _FEED_DROP_SHARE:
                     return
 
-    def _open(
-        self,
-        path: str,
-        latest: str | None,
-        timeout: tuple[float, float] = _TIMEOUT_S,
-    ) -> requests.Response:
+    def _open(self, path: str, latest: str | None) -> requests.Response:
         headers = {**self._headers}
         if latest is not None:
             headers["Last-Event-ID"] = latest
         return requests.get(
-            self._base + path, headers=headers, timeout=timeout, stream=True
+            self._base + path, headers=headers, timeout=_TIMEOUT_S, stream=True
         )
 
     def _note(self, what: str, answer: requests.Response) -> None:

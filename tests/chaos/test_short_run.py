@@ -8,7 +8,9 @@ from tests.servers import choice
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
-ORDER = harness.Order(jobs=300, faults=44, seed=1, kinds=CHEAP, rate=15, clients=6)
+ORDER = harness.Order(
+    jobs=300, faults=44, seed=1, kinds=CHEAP, rate=15, clients=6, held_within_s=0
+)
 
 
 @pytest.fixture(scope="module")

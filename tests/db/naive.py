@@ -141,8 +141,13 @@ class NaiveLine:
     def take(self) -> tuple[int, str, int] | None:
         """Serve one job; return its tenant, its lane and its number."""
         found = [
-            (max(lane.paid, self.clock), max(flow.paid, lane.clock), flow.jobs[0][1])
-            + (who, name)
+            (
+                max(lane.paid, self.clock),
+                max(flow.paid, lane.clock),
+                flow.jobs[0][1],
+                who,
+                name,
+            )
             for name, lane in self.lanes.items()
             for who, flow in lane.flows.items()
             if flow.jobs and who == self._first(lane)

@@ -155,12 +155,16 @@ def _whose(taken):
     return [one.tenant_id for one in taken]
 
 
+def _turns(database, count):
+    return [one.tenant_id for _ in range(count) for one in lines.turn(database)]
+
+
 def test_a_weight_of_three_gets_three_turns_for_one(database):
     light, heavy = lines.tenants(database, 1.0, 3.0)
     for _ in range(9):
         rows.queued(database, light)
         rows.queued(database, heavy)
-    went = _whose(sum((lines.turn(database) for _ in range(12)), []))
+    went = _turns(database, 12)
     assert (went.count(light), went.count(heavy)) == (3, 9)
 
 
@@ -170,7 +174,7 @@ def test_long_jobs_cost_their_tenant_more_turns(database):
     for _ in range(10):
         rows.queued(database, short, type="short")
         rows.queued(database, long, type="long")
-    went = _whose(sum((lines.turn(database) for _ in range(10)), []))
+    went = _turns(database, 10)
     assert (went.count(short), went.count(long)) == (8, 2)
 
 
@@ -215,7 +219,7 @@ def test_a_tenant_that_was_idle_comes_back_without_credit(database):
     lines.turn(database, most=31)  # thirty turns in which the idle one asked for none
     for _ in range(10):
         rows.queued(database, idle)
-    went = _whose(sum((lines.turn(database) for _ in range(8)), []))
+    went = _turns(database, 8)
     assert (went.count(idle), went.count(busy)) == (4, 4)
 
 
@@ -311,9 +315,7 @@ def test_a_paused_queue_waits_and_the_tenants_others_go_on(
     database, tenant_id, other_tenant_id
 ):
     with database.tenant(tenant_id) as connection:
-        limits.pause(
-            connection, tenant_id=tenant_id, queue="system", paused_by="key_1"
-        )
+        limits.pause(connection, tenant_id=tenant_id, queue="system", paused_by="key_1")
     mine = rows.queued(database, tenant_id)
     elsewhere = rows.queued(database, tenant_id, queue="forecast")
     theirs = rows.queued(database, other_tenant_id)
@@ -334,7 +336,9 @@ def test_types_that_take_no_time_cannot_keep_others_from_their_turn(database):
         rows.queued(database, quick, type="quick")
     rows.queued(database, other)
     lines.turn(database, most=3)
-    clock = rows.value(database, "SELECT max(vtime) FROM flows WHERE tenant_id = :t", t=quick)
+    clock = rows.value(
+        database, "SELECT max(vtime) FROM flows WHERE tenant_id = :t", t=quick
+    )
     assert clock > 0
 
 

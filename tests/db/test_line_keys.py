@@ -123,17 +123,16 @@ def test_a_message_lost_on_the_way_keeps_its_place_in_the_key(database, tenant_i
 
 
 def test_a_keys_starts_in_a_minute_are_limited(database, tenant_id):
-    ids = [
-        _keyed(database, tenant_id, most=99, starts_per_minute=2) for _ in range(5)
-    ]
+    ids = [_keyed(database, tenant_id, most=99, starts_per_minute=2) for _ in range(5)]
     assert _start(database) == ids[:2]
     for job_id in ids[:2]:
         rows.claim(database, job_id)
         rows.finish(database, job_id, result={})
     assert _start(database) == []
     rows.change(
-        database, "UPDATE jobs SET dispatched_at = now() - interval '61 s'"
-        " WHERE dispatched_at IS NOT NULL"
+        database,
+        "UPDATE jobs SET dispatched_at = now() - interval '61 s'"
+        " WHERE dispatched_at IS NOT NULL",
     )
     assert _start(database) == ids[2:4]
 
@@ -146,10 +145,11 @@ def test_a_start_that_failed_counts_among_the_keys_starts(database, tenant_id):
     rows.claim(database, first)
     rows.give_back(database, first, delay_s=30)
     assert _start(database) == []
-    rows.change(
-        database, "UPDATE jobs SET started_at = started_at - interval '61 s'"
-    )
+    rows.change(database, "UPDATE jobs SET started_at = started_at - interval '61 s'")
     assert _start(database) == [second]
+
+
+LIMITS = {"a": 1, "b": 2}
 
 
 class KeyLife(RuleBasedStateMachine):
@@ -157,7 +157,6 @@ class KeyLife(RuleBasedStateMachine):
 
     database: Database
     tenant_id: int
-    limits = {"a": 1, "b": 2}
 
     @initialize()
     def begin(self):
@@ -171,7 +170,7 @@ class KeyLife(RuleBasedStateMachine):
                 self.database,
                 self.tenant_id,
                 key=key,
-                most=self.limits[key],
+                most=LIMITS[key],
                 max_attempts=2,
             )
 
@@ -227,13 +226,13 @@ class KeyLife(RuleBasedStateMachine):
 
     @invariant()
     def no_key_is_over_its_limit(self):
-        for key, most in self.limits.items():
+        for key, most in LIMITS.items():
             assert rows.value(self.database, _UNDER_WAY, key=key) <= most
 
     def teardown(self):
         """Nothing has leaked: what waits goes as far as there is room."""
         lines.admit(self.database)
-        for key, most in self.limits.items():
+        for key, most in LIMITS.items():
             free = most - rows.value(self.database, _UNDER_WAY, key=key)
             assert free == 0 or not rows.value(self.database, _WAITING, key=key)
         with self.database.system() as connection:

@@ -3,8 +3,9 @@
 import psycopg
 import pytest
 
-from db import keys, migrate
+from db import keys, limits, migrate
 from db.__main__ import main
+from db.limits import Limits
 
 pytestmark = pytest.mark.servers
 
@@ -42,6 +43,28 @@ def test_new_key_shows_a_secret_that_works(url, database, capsys):
     with database.system() as connection:
         found = keys.identify(connection, secret=secret)
     assert (found.tenant, found.role) == ("new", "admin")
+
+
+def test_limit_sets_what_a_tenant_may_use_and_forgets_the_rest(url, database, capsys):
+    words = ["limit", "--tenant", "new", "--weight", "2", "--max-running", "3"]
+    assert main(words) == 0
+    assert "weight=2.0, max_running=3, max_queued=None" in capsys.readouterr().out
+    with database.system() as connection:
+        tenant_id = keys.ensure_tenant(connection, name="new")
+        found = limits.of_tenant(connection, tenant_id=tenant_id)
+    assert found == Limits(weight=2.0, max_running=3)
+
+
+def test_a_revoked_key_speaks_for_nobody(url, database, tenant_id, issue_key, capsys):
+    secret = issue_key(tenant_id)
+    with database.system() as connection:
+        found = keys.identify(connection, secret=secret)
+    assert main(["revoke-key", "--id", found.key_id]) == 0
+    assert main(["revoke-key", "--id", found.key_id]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told == ["revoked", "there is no such key, or it was revoked"]
+    with database.system() as connection:
+        assert keys.identify(connection, secret=secret) is None
 
 
 def test_without_a_database_url_it_says_so(monkeypatch, capsys):

@@ -301,5 +301,7 @@ def test_settling_one_parent_leaves_the_others_alone(whole):
 
 
 def test_the_reaper_finds_no_lease_of_a_parent_in_parts(whole):
-    expired = "SELECT count(*) FROM jobs WHERE state = 'running' AND lease_until < now()"
+    expired = (
+        "SELECT count(*) FROM jobs WHERE state = 'running' AND lease_until < now()"
+    )
     assert rows.value(whole.database, expired) == 0

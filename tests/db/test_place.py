@@ -1,5 +1,6 @@
 """Where a queued job stands."""
 
+import itertools
 from datetime import timedelta
 
 import pytest
@@ -186,7 +187,7 @@ def test_the_estimate_grows_with_the_line_and_with_what_runs(
     places = [_place(database, tenant_id, one) for one in mine]
     starts = [one.estimated_start for one in places]
     assert [one.position for one in places] == [0, 1, 2, 3, 4]
-    for earlier, later in zip(starts, starts[1:], strict=False):
+    for earlier, later in itertools.pairwise(starts):
         assert later - earlier > timedelta(seconds=4.9)  # two slots, ten seconds each
     spreads = [one.estimated_start_p90 - one.estimated_start for one in places]
     assert spreads == sorted(spreads)

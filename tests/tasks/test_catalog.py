@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import tasks
-from tasks.catalog import QUEUES, Limits, Params, job_types
+from tasks.catalog import QUEUES, Limits, Params, Retry, job_types
 from tasks.context import Outcome
 
 ROOT = Path(tasks.__file__).parents[1]
@@ -59,13 +59,25 @@ def test_the_catalogue_cannot_be_changed_by_a_reader():
 
 
 def test_a_registered_handler_stays_a_plain_function(register):
-    limits = Limits(timeout_s=7, max_attempts=1)
+    limits = Limits(timeout_s=7, max_attempts=1, retry=Retry(factor=3.0))
     register(_handler, name="test.job", queue="ingest", limits=limits)
     kind = job_types()["test.job"]
     assert kind.handler is _handler
     assert kind.summary == "Return nothing much."
     assert (kind.queue, kind.timeout_s, kind.max_attempts) == ("ingest", 7, 1)
-    assert kind.table is None
+    assert kind.retry.factor == 3.0
+    assert (kind.table, kind.parts) == (None, None)
+
+
+def test_the_platform_decides_what_a_job_type_leaves_open(register):
+    register(_handler, name="test.job")
+    kind = job_types()["test.job"]
+    assert (kind.timeout_s, kind.max_attempts, kind.retry) == (600, 3, Retry())
+
+
+@pytest.mark.parametrize("name", ["forecast.run", "analysis.run"])
+def test_job_types_over_series_can_be_split(name):
+    assert job_types()[name].parts is not None
 
 
 def test_two_handlers_cannot_have_one_name(register):

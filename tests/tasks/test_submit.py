@@ -6,9 +6,11 @@ from datetime import timedelta, timezone
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from db import limits
 from db.errors import KeyInFlight, KeyReused
 from tasks import submit
-from tasks.errors import FieldError, InvalidParams, NotFound
+from tasks.catalog import Limits, Retry
+from tasks.errors import FieldError, InvalidParams, NotFound, QuotaExceeded
 from tasks.submission import Submission
 from tests.db import rows
 
@@ -41,10 +43,38 @@ def test_the_client_decides_what_it_may():
         timeout_s=7,
         deadline=rows.AT,
         traceparent="00-1-2-01",
+        lane="backfill",
+        max_attempts=9,
+        delay_s=3.0,
     )
     new = asdict(submit.prepare(asked))
-    for name in ("labels", "priority", "timeout_s", "deadline", "traceparent"):
+    for name in (
+        *("labels", "priority", "timeout_s", "deadline", "traceparent"),
+        *("lane", "max_attempts", "delay_s"),
+    ):
         assert new[name] == getattr(asked, name)
+
+
+def test_a_policy_keeps_what_differs_from_the_platforms(register):
+    def handler(_params, _context):
+        """Do nothing."""
+
+    own = Limits(retry=Retry(delay_s=5.0, factor=3.0))
+    name = register(handler, limits=own)
+    assert submit.prepare(Submission("system.echo")).retry == {}
+    assert submit.prepare(Submission(name)).retry == {"delay_s": 5.0, "factor": 3.0}
+    asked = Submission(name, retry={"factor": 1.0, "jitter": 0.0})
+    assert submit.prepare(asked).retry == {
+        "delay_s": 5.0,
+        "factor": 1.0,
+        "jitter": 0.0,
+    }
+
+
+def test_a_limit_without_a_key_is_no_limit():
+    assert submit.prepare(Submission("system.echo")).concurrency_limit is None
+    keyed = submit.prepare(Submission("system.echo", concurrency_key="k"))
+    assert (keyed.concurrency_key, keyed.concurrency_limit) == ("k", 1)
 
 
 def test_an_unknown_job_type_is_refused_with_the_known_ones():
@@ -253,3 +283,47 @@ def test_a_cancelled_job_comes_back_as_it_is_now(database, tenant_id):
         with database.tenant(tenant_id) as connection:
             cancelled = submit.cancel(connection, tenant_id=tenant_id, job_id=job.id)
         assert (cancelled.state, cancelled.version) == ("cancelled", 2)
+
+
+def _allow(database, tenant_id, max_queued) -> None:
+    with database.system() as connection:
+        limits.put(
+            connection, tenant_id=tenant_id, limits=limits.Limits(max_queued=max_queued)
+        )
+
+
+@pytest.mark.servers
+def test_a_full_queue_refuses_more_and_takes_what_there_is_room_for(
+    database, tenant_id
+):
+    _allow(database, tenant_id, 2)
+    with (
+        pytest.raises(QuotaExceeded, match="room for 2 more jobs, and these are 3"),
+        database.tenant(tenant_id) as connection,
+    ):
+        submit.submit_many(connection, tenant_id=tenant_id, submissions=[ECHO] * 3)
+    assert _jobs(database) == 0
+    first, _ = _submit(database, tenant_id)
+    _submit(database, tenant_id)
+    with pytest.raises(QuotaExceeded, match="room for 0 more jobs"):
+        _submit(database, tenant_id)
+    rows.claim(database, first.id)
+    _submit(database, tenant_id)
+
+
+@pytest.mark.servers
+def test_a_lowered_quota_has_no_room_and_no_debt(database, tenant_id):
+    for _ in range(3):
+        _submit(database, tenant_id)
+    _allow(database, tenant_id, 1)
+    with pytest.raises(QuotaExceeded, match="room for 0 more jobs"):
+        _submit(database, tenant_id)
+
+
+@pytest.mark.servers
+def test_a_key_seen_before_needs_no_room(database, tenant_id):
+    _allow(database, tenant_id, 1)
+    first, _ = _submit(database, tenant_id, once=("key", b"one"))
+    again, seen_before = _submit(database, tenant_id, once=("key", b"one"))
+    assert seen_before
+    assert again.id == first.id

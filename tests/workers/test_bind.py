@@ -56,6 +56,14 @@ def _alive(database) -> list[processes.Process]:
         return processes.alive(connection)
 
 
+def _worker(queues, slots=1) -> SimpleNamespace:
+    """What Celery hands over when a worker is ready."""
+    return SimpleNamespace(
+        task_consumer=SimpleNamespace(queues=queues),
+        pool=SimpleNamespace(num_processes=slots),
+    )
+
+
 def _here(database, tenant_id, child: str) -> str:
     """A running job of a child of some worker."""
     job_id = rows.running(database, tenant_id)
@@ -149,14 +157,29 @@ def test_a_stopped_worker_gives_back_the_jobs_of_its_own_children(
     assert rows.job(database, tenant_id, ended).state == "succeeded"
 
 
+def test_a_stop_of_the_worker_costs_a_job_none_of_its_attempts_and_no_pause(
+    bind, database, tenant_id
+):
+    job_id = _here(database, tenant_id, f"{bind.WORKER}/1")
+    rows.change(database, "DELETE FROM outbox")
+    rows.change(database, "UPDATE jobs SET max_attempts = 1")
+    bind.give_back_all()
+    job = rows.job(database, tenant_id, job_id)
+    assert (job.state, job.attempt, job.forgiven) == ("queued", 2, 1)
+    assert rows.value(database, "SELECT available_at <= now() FROM outbox")
+    rows.claim(database, job_id, 2)
+    assert rows.give_back(database, job_id, attempt=2) == "failed"
+
+
 def test_a_worker_says_that_it_lives_and_signs_off(bind, database, monkeypatch):
     presence = bind._Presence()
     queues = [SimpleNamespace(name="system"), SimpleNamespace(name="ingest")]
-    presence.start(SimpleNamespace(task_consumer=SimpleNamespace(queues=queues)))
+    presence.start(_worker(queues, slots=3))
     until(lambda: _alive(database))
     (found,) = _alive(database)
     assert (found.name, found.role) == (bind.WORKER, "worker")
     assert found.queues == ["system", "ingest"]
+    assert found.detail == {"slots": 3}
     presence.stop()
     assert _alive(database) == []
 
@@ -164,7 +187,7 @@ def test_a_worker_says_that_it_lives_and_signs_off(bind, database, monkeypatch):
 def test_a_worker_without_a_database_works_on(lost_database, caplog, monkeypatch):
     monkeypatch.setattr(lost_database, "_SEEN_EVERY_S", 0.01)
     presence = lost_database._Presence()
-    presence.start(SimpleNamespace(task_consumer=SimpleNamespace(queues=[])))
+    presence.start(_worker([]))
     told = "could not say that this worker lives"
     until(lambda: [one.message for one in caplog.records].count(told) > 1)
     presence.stop()
