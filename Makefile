@@ -11,10 +11,10 @@ ROOMS := web workers tasks forecasting ingest analysis db embedded
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check fix lint types walls up down bench chaos lock clean
+.PHONY: help setup run demo test check fix lint types walls up down bench bench-scale chaos lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -66,6 +66,13 @@ fix: $(VENV)/dev.done ## Format, and mend what the linter can
 bench: $(VENV)/dev.done ## Measure the job path beside a hand-written Flask + Celery
 	@$(BIN)/python -m tests.servers.debian
 	@$(BIN)/python -m bench.job_path
+
+bench-scale: $(VENV)/dev.done ## Measure a million jobs, more workers, fairness and 300 streams
+	@$(BIN)/python -m tests.servers.debian
+	@$(BIN)/python -m bench.scale
+	@$(BIN)/python -m bench.workers
+	@$(BIN)/python -m bench.fairness
+	@$(BIN)/python -m bench.streams
 
 chaos: $(VENV)/dev.done ## Strike the running platform with faults, then audit its tables
 	@$(BIN)/python -m tests.servers.debian

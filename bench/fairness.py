@@ -30,7 +30,6 @@ AIM_S = 2.0
 ANALYSIS = "an analysis beside saturated forecasts"
 OTHER = "another tenant's first job"
 URGENT = "an urgent job of the same tenant"
-PLAIN = "a plain job of the same tenant"
 _AIMED = (ANALYSIS, OTHER)
 _HELD_S = 0.2
 _URGENT = 9

@@ -32,7 +32,7 @@ FROM (
             * interval '1 day' AS at,
         CASE WHEN number %% 17 = 7 THEN 'failed' WHEN number %% 41 = 3 THEN 'cancelled'
             ELSE 'succeeded' END AS state,
-        1 + number / 7 %% 3 AS kind
+        1 + number %% 3 AS kind
     FROM generate_series(%(first)s::integer, %(last)s::integer) AS number
 ) AS made
 """

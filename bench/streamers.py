@@ -32,7 +32,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class Order:
-    """Streams of jobs, of which ``clients`` are open at once, and streams of all jobs."""
+    """Streams of single jobs, ``clients`` of them at once, and streams of all jobs."""
 
     port: int
     key: str
@@ -86,7 +86,7 @@ class Clients:
             await asyncio.sleep(_LOOK_EVERY_S)
         print("open", flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-        while time.monotonic() - self._told_at < order.quiet_s:
+        while time.monotonic() - self._told_at < order.quiet_s:  # noqa: ASYNC110 - quiet is no event
             await asyncio.sleep(_LOOK_EVERY_S)
         _raise_faults(tasks)
         for task in tasks:

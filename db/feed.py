@@ -66,7 +66,7 @@ def _is_snapshot(told: str) -> bool:
     open_ones = [int(one) for one in unended.split(",") if one]
     in_order = [int(first), *open_ones, int(end)]
     return (
-        0 < in_order[0] and in_order == sorted(in_order) and int(end) not in open_ones
+        in_order[0] > 0 and in_order == sorted(in_order) and int(end) not in open_ones
     )
 
 
@@ -80,7 +80,8 @@ def after(
 ) -> tuple[list[tuple[Event, Mark]], Mark]:
     """Return events that come after a mark with their own marks, and where to go on.
 
-    A job's events come in their order. An empty list means that all was told.
+    A job's events come in their order. A place without ``upto`` means that all was
+    told.
     """
     upto = mark.upto or str(connection.scalar(_NOW))
     rows = connection.execute(
@@ -95,5 +96,10 @@ def after(
     )
     found = [Event(**row._mapping) for row in rows]
     marked = [(event, Mark(mark.before, upto, event.id)) for event in found]
-    whole = len(found) < _BATCH
-    return marked, Mark(upto) if whole else marked[-1][1]
+    if len(found) == _BATCH:
+        return marked, marked[-1][1]
+    if mark.upto is None:
+        return marked, Mark(upto)
+    # The end of a stretch that was begun long ago: what came since is due as well.
+    more, place = after(connection, tenant_id=tenant_id, mark=Mark(upto))
+    return marked + more, place

@@ -5,8 +5,9 @@ in a setting that the row-level policies read; a query that forgot its WHERE sti
 sees one tenant. ``forebay_system`` is for the dispatcher, the reaper and key look-up.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, cast
 
 import psycopg
@@ -31,14 +32,31 @@ class Database:
     their own. Sessions are pinned to UTC whatever the server's default.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 5, name: str = "forebay") -> None:
-        """Prepare the pool; nothing connects yet. A pool of 0 keeps none open."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 5,
+        name: str = "forebay",
+        patience: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Prepare the pool; nothing connects yet.
+
+        Args:
+            url: of the login role.
+            pool_size: connections that are kept open; 0 keeps none.
+            name: what the server's list of sessions shows.
+            patience: timeouts of PostgreSQL for each session, such as ``lock_timeout``.
+        """
         self.url = url
         self._pool_size = pool_size
         arguments: dict[str, object] = {
             "application_name": name,
             "connect_timeout": _CONNECT_TIMEOUT_S,
-            "options": "-c timezone=UTC",
+            "options": " ".join(
+                f"-c {key}={value}"
+                for key, value in {"timezone": "UTC", **patience}.items()
+            ),
         }
         if pool_size:
             self._engine: Engine = create_engine(

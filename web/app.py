@@ -70,7 +70,12 @@ def create_app(settings: Settings) -> APIFlask:
         docs_path=None,
     )
     _configure(app, settings)
-    database = Database(settings.database_url, pool_size=16, name="forebay-web")
+    database = Database(
+        settings.database_url,
+        pool_size=16,
+        name="forebay-web",
+        patience={"lock_timeout": "10s"},
+    )
     hub = Hub(database, limit=settings.streams, tenant_limit=settings.tenant_streams)
     app.extensions["forebay"] = Door(
         settings,

@@ -38,7 +38,8 @@ def stream_tenant(
             with database.tenant(tenant_id) as connection:
                 mark = feed.now(connection)
         # A mark of its own, so that a client that saw no event yet misses none either.
-        yield f"retry: {RECONNECT_AFTER_MS}\nid: {mark}\nevent: mark\ndata: {{}}\n\n".encode()
+        first = f"retry: {RECONNECT_AFTER_MS}\nid: {mark}\nevent: mark\ndata: {{}}\n\n"
+        yield first.encode()
         said_at = time.monotonic()
         while time.monotonic() < ends_at:
             with database.tenant(tenant_id) as connection:

@@ -45,7 +45,13 @@ def _dispatcher(_arguments: argparse.Namespace) -> None:
     from workers.housekeeping import Housekeeping  # noqa: PLC0415
 
     telemetry.configure(settings.log_level)
-    database = Database(settings.database_url, pool_size=6, name="dispatcher")
+    database = Database(
+        settings.database_url,
+        pool_size=6,
+        name="dispatcher",
+        # One that hangs with a queue in its hands lets another one have it.
+        patience={"idle_in_transaction_session_timeout": "20s"},
+    )
     dispatcher = Dispatcher(app, database, settings)
     housekeeping = Housekeeping(
         app,

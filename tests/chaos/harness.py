@@ -65,7 +65,7 @@ class Order:
     rate: float = 14.0
     clients: int = 8
     held_within_s: float = 60.0
-    """How long the web process may take to notice which clients have left; 0: not asked,
+    """How long the web process may take to notice who has left; 0: not asked,
     because it notices by its comments, which come every 15 s."""
 
 

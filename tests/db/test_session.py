@@ -287,3 +287,12 @@ def test_a_database_without_a_pool_keeps_no_connection_open(database_url):
 def test_a_url_may_name_the_driver_or_not(url):
     assert with_driver(url) == "postgresql+psycopg://u:p%40s@h:1/d?sslmode=require"
     assert without_driver(url) == "postgresql://u:p%40s@h:1/d?sslmode=require"
+
+
+def test_sessions_have_the_patience_they_were_given(database_url):
+    patience = {"idle_in_transaction_session_timeout": "20s", "lock_timeout": "3s"}
+    given = Database(database_url, pool_size=0, patience=patience)
+    with given.system() as connection:
+        for name, value in patience.items():
+            assert connection.scalar(sa.text(f"SHOW {name}")) == value
+        assert connection.scalar(sa.text("SHOW timezone")) == "UTC"

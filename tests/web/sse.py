@@ -8,9 +8,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Seen:
-    """One event, or a comment, whose kind is empty."""
+    """One event, or a comment, whose kind is empty.
 
-    id: int
+    The ids of a job's stream are numbers, those of a tenant's stream are marks.
+    """
+
+    id: int | str
     kind: str
     body: dict[str, Any]
 
@@ -29,5 +32,7 @@ def events(pieces: Iterable[bytes]) -> Iterator[Seen]:
                 yield Seen(0, "", {})
             elif "data" in fields:
                 body = json.loads(fields["data"])
-                yield Seen(int(fields["id"]), fields["event"], body)
+                told = fields["id"]
+                number = int(told) if told.isdecimal() else told
+                yield Seen(number, fields["event"], body)
     assert not waiting, "the stream ended inside an event"
