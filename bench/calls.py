@@ -9,6 +9,7 @@ from typing import Any, Self
 from bench.load import Refused
 
 _TIMEOUT_S = 120
+_IDLE_S = 15.0  # the HTTP door hangs up after thirty
 
 
 @dataclass
@@ -23,6 +24,7 @@ class Caller:
         self._connection = http.client.HTTPConnection(
             "127.0.0.1", self.port, timeout=_TIMEOUT_S
         )
+        self._used_at = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -59,6 +61,8 @@ class Caller:
             "Authorization": f"Bearer {self.key}",
             "Content-Type": "application/json",
         }
+        if time.monotonic() - self._used_at > _IDLE_S:
+            self.close()
         began = time.perf_counter()
         try:
             self._connection.request(method, path, body, headers)
@@ -68,6 +72,7 @@ class Caller:
             self.close()
             raise
         self.note(name or path, time.perf_counter() - began)
+        self._used_at = time.monotonic()
         if answer.status not in (200, 202):
             raise Refused(f"{method} {path}: HTTP {answer.status}: {read[:500]!r}")
         return read

@@ -225,8 +225,6 @@ def _claim(connection: Any, job_id: str) -> None:
 
 def measure(sides: list[Side], plan: Plan) -> None:
     """Ask the sides in turn; the rounds before the warm-up's end do not count."""
-    for side in sides:
-        side.caller.close()  # the first has been idle while the second was filled
     for number in range(plan.warm_up + plan.rounds):
         if number == plan.warm_up:
             for side in sides:

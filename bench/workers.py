@@ -46,10 +46,13 @@ _SUCCEEDED = "SELECT count(*) FROM jobs WHERE state = 'succeeded'"
 
 @dataclass(frozen=True)
 class Plan:
-    """How many jobs are run: with each count of workers, and watching the memory."""
+    """How many jobs are run: with each count of workers, and watching the memory.
 
-    quick: int = 2_000
-    slow: int = 200
+    Without ``quick`` or without ``jobs`` that half is left out.
+    """
+
+    quick: int = 1_000
+    slow: int = 100
     jobs: int = 50_000
     every: int = 2_500
     warm_up: int = 200
@@ -242,8 +245,8 @@ def main(words: list[str]) -> None:
     arguments = vars(parser.parse_args(words))
     plan = Plan(**{field.name: arguments[field.name] for field in fields(Plan)})
     with running_servers() as servers, tempfile.TemporaryDirectory() as folder:
-        rates = scale(servers, plan, folder=Path(folder))
-        samples = watch(servers, plan, folder=Path(folder))
+        rates = scale(servers, plan, folder=Path(folder)) if plan.quick else []
+        samples = watch(servers, plan, folder=Path(folder)) if plan.jobs else []
     if arguments["json"]:
         found = {
             "plan": asdict(plan),
@@ -253,13 +256,15 @@ def main(words: list[str]) -> None:
         }
         print(json.dumps(found, indent=2))
         return
-    memory = memory_table(samples, growth(samples))
+    tables = [rates_table(rates)] if rates else []
+    if samples:
+        tables.append(memory_table(samples, growth(samples)))
     done = (
         f"{plan.quick:,} jobs of system.echo, and {plan.slow:,} of {_SLEEP_S:g} s for "
         "each worker, from the first submission to the last end.\nMemory: resident, "
         f"children included, one worker, after each {plan.every:,} jobs."
     )
-    print(told(f"{rates_table(rates)}\n\n{memory}", done, servers.about))
+    print(told("\n\n".join(tables), done, servers.about))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from bench.scale import CALLS, Plan, compare
 from db import keys
 from tests.db.rows import value
 
-TINY = Plan(jobs=1_500, few=1_000, days=30, rounds=2, warm_up=1)
+TINY = Plan(jobs=3_000, few=2_000, days=30, rounds=2, warm_up=1)
 
 
 def _times(seconds: float) -> dict[str, list[float]]:

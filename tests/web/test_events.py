@@ -143,18 +143,18 @@ def test_a_last_event_id_that_is_no_number_is_malformed(api, bad):
 
 
 def test_a_quiet_stream_says_that_it_is_still_there(api, monkeypatch):
-    monkeypatch.setattr(stream, "_COMMENT_EVERY_S", 0.05)
+    monkeypatch.setattr(stream, "COMMENT_EVERY_S", 0.05)
     job = api.submit()
     with listening(api, job) as found:
         assert [next(found).kind for _ in range(3)] == ["queued", "", ""]
 
 
 def test_comments_come_every_fifteen_seconds():
-    assert stream._COMMENT_EVERY_S == 15
+    assert stream.COMMENT_EVERY_S == 15
 
 
 def test_a_stream_that_gets_old_ends_so_that_the_client_comes_back(api, monkeypatch):
-    monkeypatch.setattr(stream, "_LONGEST_STREAM_S", 0.05)
+    monkeypatch.setattr(stream, "LONGEST_STREAM_S", 0.05)
     monkeypatch.setattr(stream, "_LOOK_AGAIN_S", 0.02)
     job = api.submit()
     with listening(api, job) as found:

@@ -95,7 +95,7 @@ def test_no_route_shows_or_changes_what_is_another_tenant_s(
 
 
 def test_what_is_another_s_looks_like_what_is_not_there(other_api, owned):
-    for route in ("", "/result", "/events", "/chart"):
+    for route in ("", "/result", "/events", "/chart", "/parts"):
         theirs = other_api.get(f"/v1/jobs/{owned['job_id']}{route}").json
         nobody = other_api.get(f"/v1/jobs/job_{'0' * 32}{route}").json
         for answer in (theirs, nobody):
@@ -113,6 +113,19 @@ def test_lists_show_one_s_own_only(api, other_api, owned):
     newest = api.get("/v1/jobs?limit=1").json["next_cursor"]
     assert other_api.get(f"/v1/jobs?cursor={newest}").json["items"] == []
     assert other_api.get("/v1/series?q=load").json["items"] == []
+
+
+def test_pausing_and_replaying_touch_one_s_own_only(api, other_api, owned, rows):
+    api.post("/v1/queues/ingest/pause")
+    before = rows()
+    other_api.post("/v1/queues/system/pause")
+    other_api.post("/v1/queues/ingest/resume")
+    assert other_api.post("/v1/jobs/replay", json={}).json["replayed"] == []
+    assert rows() == before
+    assert other_api.get("/v1/audit").json["items"]
+    assert [one["action"] for one in api.get("/v1/audit").json["items"]] == [
+        "queue.pause"
+    ]
 
 
 def test_a_series_of_the_same_key_is_one_s_own(api, other_api, owned):

@@ -4,6 +4,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from db import keys, parts
+from db.ids import new_id
+from db.jobs import NewJob
+from tests.web.caller import Caller
+
 pytestmark = pytest.mark.servers
 
 ECHO = {"type": "system.echo"}
@@ -68,16 +73,40 @@ def test_a_running_job_tells_how_far_it_is_and_when_it_may_end(api, work):
     assert 0 <= seen["eta_s"] < 60
 
 
-def test_a_queued_job_counts_those_who_go_before_it(api, other_api):
-    first = api.submit(priority=7)
-    second = other_api.submit(priority=7)
-    urgent = api.submit(priority=8)
+@pytest.fixture
+def alone(make_app, own_settings) -> tuple[Caller, Caller]:
+    """Two tenants of an application that nobody else uses."""
+    app = make_app(own_settings)
+    secrets = []
+    with app.extensions["forebay"].database.system() as connection:
+        for name in ("one", "other"):
+            tenant = keys.ensure_tenant(connection, name=name)
+            secrets.append(
+                keys.issue(connection, tenant_id=tenant, name="test", role="member")
+            )
+    one, other = (Caller(app, secret) for secret in secrets)
+    return one, other
 
-    def place(caller, job):
+
+def test_a_queued_job_counts_those_who_go_before_it(alone):
+    one, other = alone
+    first = one.submit(priority=7)
+    theirs = other.submit(priority=7)
+    urgent = one.submit(priority=8)
+    last = one.submit(priority=1)
+
+    def position(caller, job):
         return caller.job(job["id"])["queue"]["position"]
 
-    assert place(other_api, second) - place(api, first) == 1
-    assert place(api, urgent) < place(api, first)
+    # Tenants take turns, so the other's one job may go before each of ours.
+    assert position(one, urgent) == 1
+    assert position(one, first) == 2
+    assert position(one, last) == 3
+    assert position(other, theirs) == 1
+
+
+def test_a_submission_is_answered_without_counting_the_line(api):
+    assert api.submit()["queue"]["position"] is None
 
 
 def test_the_etag_changes_with_the_job_and_spares_the_body_until_then(api, work):
@@ -168,6 +197,92 @@ def test_the_list_shows_the_newest_first_and_filters(api, work):
     assert shown(label="team:load") == [ended["id"], labelled["id"]]
     assert shown(label="site:a:b") == [labelled["id"]]
     assert shown(label="team:load", state="queued") == [labelled["id"]]
+
+
+def test_the_list_filters_by_reason_and_by_the_span_of_creation(api, work):
+    jobs = [api.submit() for _ in range(3)]
+    work.end(jobs[0]["id"], "failed", reason="timeout")
+    work.end(jobs[1]["id"], "failed", reason="worker_lost")
+    begun = [job["created_at"] for job in jobs]
+
+    def shown(**query):
+        found = api.get("/v1/jobs", query_string=query).json["items"]
+        return [[job["id"] for job in jobs].index(job["id"]) for job in found]
+
+    assert shown(reason="timeout") == [0]
+    assert shown(reason="no_such") == []
+    assert shown(since=begun[1]) == [2, 1]
+    assert shown(until=begun[1]) == [0]
+    assert shown(since=begun[1], until=begun[2]) == [1]
+    assert shown(since=begun[1], reason="timeout") == []
+    assert shown(since=begun[2], until=begun[2]) == []
+
+
+@pytest.mark.parametrize("name", ["since", "until"])
+def test_a_span_without_an_offset_is_refused(api, name):
+    answer = api.get("/v1/jobs", query_string={name: "2026-03-01T06:00:00"})
+    assert answer.status_code == 422
+    assert answer.json["errors"][0]["pointer"] == f"/{name}"
+
+
+@pytest.fixture
+def split(api, work, database, tenant_id):
+    """Split a running job into parts; return its id and those of its parts."""
+
+    def run(count: int) -> tuple[str, list[str]]:
+        parent = api.submit()["id"]
+        work.claim(parent)
+        row = work.row(parent, tenant_id)
+        child = {
+            **{name: getattr(row, name) for name in SHARED},
+            "parent_id": parent,
+        }
+        made = [
+            NewJob(id=new_id("job"), step="part", part=number, **child)
+            for number in range(count)
+        ]
+        finish = NewJob(id=new_id("job"), step="finish", blocked=True, **child)
+        with database.tenant(tenant_id) as connection:
+            parts.split(connection, job=row, parts=made, finish=finish)
+        return parent, [*(one.id for one in made), finish.id]
+
+    return run
+
+
+SHARED = ("type", "queue", "params", "labels", "priority", "timeout_s", "max_attempts")
+
+
+def test_the_parts_of_a_job_are_listed_under_it_alone(api, split):
+    parent, children = split(3)
+    assert [job["id"] for job in api.get("/v1/jobs").json["items"]] == [parent]
+    path, found = f"{api.job(parent)['links']['parts']}?limit=3", []
+    while path:
+        answer = api.get(path)
+        found += [job["id"] for job in answer.json["items"]]
+        link = answer.headers.get("Link")
+        path = link and link.split(">")[0].removeprefix("<")
+    assert found == sorted(children, reverse=True)
+    assert api.get(f"/v1/jobs/{children[0]}/parts").json["items"] == []
+
+
+def test_the_finish_of_a_split_job_waits_for_all_its_parts(api, split):
+    parent, (*made, finish) = split(2)
+    waiting = api.job(finish)["queue"]
+    assert (waiting["blocked_by"], waiting["waits_for"]) == ("dependency", sorted(made))
+    assert api.job(parent)["progress"]["total"] == 2
+
+
+def test_a_part_cannot_be_retried_by_itself(api, work, split):
+    parent, (part, *_) = split(2)
+    work.end(part, "failed", reason="timeout")
+    answer = api.post(f"/v1/jobs/{part}/retry")
+    assert answer.status_code == 409
+    assert parent in answer.json["detail"]
+
+
+def test_another_tenant_s_parts_are_not_found(other_api, split):
+    parent, _ = split(2)
+    assert other_api.get(f"/v1/jobs/{parent}/parts").status_code == 404
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 200])
