@@ -38,6 +38,7 @@ _WORKERS = (("forecast,ingest,analysis,system", 2),)
 _ECHO = {"type": "system.echo", "params": {"payload": {"number": 42}}}
 _FOLLOWED = {"type": "system.echo", "params": {"payload": {}, "duration_s": 0.2}}
 _QUIET_S = 7.0  # a stream looks at the tables every five seconds whatever it hears
+_NOTICED_WITHIN_S = 60.0
 _DRAIN_WITHIN_S = 600.0
 _LIVE = """
 SELECT EXISTS (SELECT FROM jobs WHERE state = 'queued')
@@ -177,6 +178,7 @@ class Course:
         self._followed = {one: Stream(f"/v1/jobs/{one}/events") for one in ids}
         without, beside = [], []
         for number in range(self._plan.pairs):
+            self._alone()
             without.append(self._submit())
             last = number == self._plan.pairs - 1
             with following(self._order(self._open(), quiet_s=_QUIET_S * last)):
@@ -217,6 +219,15 @@ class Course:
             if time.monotonic() > ends_at:
                 raise Refused(f"jobs are lost or too slow\n{self._stack.tails()}")
             time.sleep(0.1)
+
+    def _alone(self) -> None:
+        """Wait until the HTTP door has noticed that the clients hung up."""
+        ends_at = time.monotonic() + _NOTICED_WITHIN_S
+        with Caller(self._port, self._stack.key) as caller:
+            while "forebay_held_requests 0.0" not in caller.get("/metrics").decode():
+                if time.monotonic() > ends_at:
+                    raise Refused("streams of clients that hung up are still held")
+                time.sleep(0.5)
 
     def _latest(self) -> int:
         return int(self._value("SELECT coalesce(max(id), 0) FROM job_events"))

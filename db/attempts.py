@@ -21,7 +21,7 @@ WITH job AS (
     UPDATE jobs SET state = 'running', started_at = now(), worker = :worker,
         lease_until = now() + :lease * interval '1 second', progress = NULL,
         reason = NULL, version = version + 1
-    WHERE id = :id AND attempt = :attempt AND state = 'queued'
+    WHERE id = :id AND attempt = :attempt AND state = 'queued' AND NOT blocked
         AND (deadline IS NULL OR attempt > 1 OR deadline > now())
     RETURNING *
 ), moved AS (SELECT *, 'running' AS kind FROM job),

@@ -135,8 +135,9 @@ WITH item AS (
     SELECT :tenant_id, id, now(), 'queued', '{"state": "queued", "attempt": 1}'
     FROM item ORDER BY id
 )
-SELECT now(), pg_notify('forebay_outbox', queue)
-FROM (SELECT DISTINCT queue FROM item) AS queues
+SELECT now(), pg_notify('forebay_outbox', queue),
+    pg_notify('forebay_jobs', concat_ws(':', :tenant_id, id, 0, 'queued'))
+FROM (SELECT queue, min(id) AS id FROM item GROUP BY queue) AS queues
 """)
 
 # A message that the dispatcher holds stays: it locks the message first and the job
@@ -266,12 +267,25 @@ def cancel(connection: Connection, *, tenant_id: int, job_id: str) -> None:
 
 _REPLAYED = text("""
 UPDATE jobs SET replayed_at = now(), version = version + 1
-WHERE tenant_id = :tenant_id AND id = ANY(:ids)
+WHERE tenant_id = :tenant_id AND id = ANY(:ids) AND (:again OR replayed_at IS NULL)
+RETURNING id
 """)
 
 
 def mark_replayed(
-    connection: Connection, *, tenant_id: int, job_ids: Sequence[str]
-) -> None:
-    """Note that ended jobs were submitted again, so that none is replayed twice."""
-    connection.execute(_REPLAYED, {"tenant_id": tenant_id, "ids": list(job_ids)})
+    connection: Connection,
+    *,
+    tenant_id: int,
+    job_ids: Sequence[str],
+    again: bool = False,
+) -> set[str]:
+    """Note that ended jobs are submitted again; return those that were not before.
+
+    Two who mark the same jobs at a time wait for each other, and one of them gets
+    each job. With ``again`` a job may be marked a second time.
+    """
+    rows = connection.execute(
+        _REPLAYED,
+        {"tenant_id": tenant_id, "ids": sorted(job_ids), "again": again},
+    )
+    return {row.id for row in rows}

@@ -39,10 +39,14 @@ ON CONFLICT (tenant_id) DO UPDATE SET weight = excluded.weight,
     max_running = excluded.max_running, max_queued = excluded.max_queued,
     starts_per_minute = excluded.starts_per_minute, tokens = NULL, tokens_at = NULL
 """)
-_ROOM = text("""
-SELECT max_queued - (SELECT count(*) FROM jobs
-    WHERE jobs.tenant_id = tenant_limits.tenant_id AND state = 'queued')
-FROM tenant_limits WHERE tenant_id = :tenant_id AND max_queued IS NOT NULL
+_MOST_QUEUED = text("""
+SELECT max_queued FROM tenant_limits WHERE tenant_id = :tenant_id
+""")
+_ALONE = text(
+    "SELECT pg_advisory_xact_lock(hashtext('forebay_quota'), CAST(:tenant_id AS int))"
+)
+_QUEUED = text("""
+SELECT count(*) FROM jobs WHERE tenant_id = :tenant_id AND state = 'queued'
 """)
 _PAUSES = text("""
 SELECT queue, paused_at, paused_by FROM queue_pauses
@@ -72,9 +76,16 @@ def put(connection: Connection, *, tenant_id: int, limits: Limits) -> None:
 
 
 def queue_room(connection: Connection, *, tenant_id: int) -> int | None:
-    """Return how many more jobs the tenant may queue; None is without limit."""
-    room: int | None = connection.scalar(_ROOM, {"tenant_id": tenant_id})
-    return room
+    """Return how many more jobs the tenant may queue; None is without limit.
+
+    Where there is a limit, other submissions of the tenant wait until the commit.
+    """
+    most: int | None = connection.scalar(_MOST_QUEUED, {"tenant_id": tenant_id})
+    if most is None:
+        return None
+    connection.execute(_ALONE, {"tenant_id": tenant_id})
+    queued: int = connection.execute(_QUEUED, {"tenant_id": tenant_id}).scalar_one()
+    return most - queued
 
 
 def pauses(connection: Connection, *, tenant_id: int) -> list[Pause]:

@@ -60,6 +60,7 @@ def retry(
     again = submission_of(job)
     new = submit.prepare(again)
     submit.store(connection, tenant_id=tenant_id, prepared=[(new, again)])
+    jobs.mark_replayed(connection, tenant_id=tenant_id, job_ids=[job.id], again=True)
     _note(connection, tenant_id, key_id, [(job.id, new.id)])
     return submit.find(connection, tenant_id=tenant_id, job_id=new.id)
 
@@ -99,6 +100,11 @@ def replay(
             prepared.append((job, submit.prepare(again), again))
         except InvalidParams as error:
             refused.append((job.id, error.detail))
+    # Who marks a job first replays it; another replay at the same time waits here.
+    mine = jobs.mark_replayed(
+        connection, tenant_id=tenant_id, job_ids=[job.id for job, _, _ in prepared]
+    )
+    prepared = [one for one in prepared if one[0].id in mine]
     if prepared:
         submit.store(
             connection,
@@ -106,7 +112,8 @@ def replay(
             prepared=[(new, again) for _, new, again in prepared],
         )
     pairs = [(job.id, new.id) for job, new, _ in prepared]
-    _note(connection, tenant_id, key_id, pairs)
+    if pairs:
+        _note(connection, tenant_id, key_id, pairs)
     return Replay(pairs, refused, left=len(found) > most)
 
 
@@ -116,9 +123,6 @@ def _note(
     key_id: str | None,
     pairs: list[tuple[str, str]],
 ) -> None:
-    jobs.mark_replayed(
-        connection, tenant_id=tenant_id, job_ids=[before for before, _ in pairs]
-    )
     audit.record(
         connection,
         tenant_id=tenant_id,

@@ -1,5 +1,6 @@
 """Ended jobs again."""
 
+import concurrent.futures
 from dataclasses import replace
 
 import pytest
@@ -135,9 +136,17 @@ def test_a_replay_takes_what_the_filter_finds_once(database, tenant_id):
     assert [before for before, _ in done.replayed] == [one.id for one in failed[::-1]]
     assert (done.refused, done.left) == ([], False)
     assert _replay(database, tenant_id).replayed == []
-    assert len(_record(database, tenant_id)) == 3
+    assert len(_record(database, tenant_id)) == 2
     for before, after in done.replayed:
         assert rows.job(database, tenant_id, after).retry_of == before
+
+
+def test_two_replays_at_a_time_replay_each_job_once(database, tenant_id):
+    failed = {_ended(database, tenant_id).id for _ in range(5)}
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda _: _replay(database, tenant_id), range(4)))
+    replayed = [before for one in done for before, _ in one.replayed]
+    assert sorted(replayed) == sorted(failed)
 
 
 def test_cancelled_jobs_are_replayed_where_they_are_asked_for(database, tenant_id):
