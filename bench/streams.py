@@ -37,26 +37,34 @@ _TUNED = {
 _WORKERS = (("forecast,ingest,analysis,system", 2),)
 _ECHO = {"type": "system.echo", "params": {"payload": {"number": 42}}}
 _FOLLOWED = {"type": "system.echo", "params": {"payload": {}, "duration_s": 0.2}}
-_QUIET_S = 7.0  # a stream looks at the tables every five seconds whatever it hears
 _NOTICED_WITHIN_S = 60.0
 _DRAIN_WITHIN_S = 600.0
 _LIVE = """
 SELECT EXISTS (SELECT FROM jobs WHERE state = 'queued')
     OR EXISTS (SELECT FROM jobs WHERE state = 'running')
 """
+_FOLLOWED_LIVE = """
+SELECT count(*) FROM jobs
+WHERE state IN ('queued', 'running') AND params ->> 'duration_s' <> '0.0'
+"""
 _EVENTS = "SELECT job_id, id, kind FROM job_events WHERE id > %s ORDER BY id"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How many clients there are, and how much is submitted in every phase."""
+    """How many clients there are, and how much is submitted in every phase.
+
+    At the end the clients stay until nothing came for ``quiet_s``: a stream looks at
+    the tables every five seconds whatever it hears.
+    """
 
     followers: int = 290
     feeds: int = 10
-    jobs: int = 900
-    pairs: int = 5
+    jobs: int = 1_500
+    pairs: int = 4
     submissions: int = 500
     threads: int = 4
+    quiet_s: int = 7
 
 
 @dataclass(frozen=True)
@@ -181,8 +189,11 @@ class Course:
             self._alone()
             without.append(self._submit())
             last = number == self._plan.pairs - 1
-            with following(self._order(self._open(), quiet_s=_QUIET_S * last)):
+            with following(
+                self._order(self._open(), quiet_s=self._plan.quiet_s * last)
+            ):
                 beside.append(self._submit())
+                self._enough()
                 if last:
                     self._drained()
             _say(f"pair {number + 1} of {self._plan.pairs}: {beside[-1]}")
@@ -219,6 +230,11 @@ class Course:
             if time.monotonic() > ends_at:
                 raise Refused(f"jobs are lost or too slow\n{self._stack.tails()}")
             time.sleep(0.1)
+
+    def _enough(self) -> None:
+        """Make sure that every client still had a job to follow."""
+        if (live := self._value(_FOLLOWED_LIVE)) < self._plan.followers:
+            raise Refused(f"only {live} jobs were left to follow: follow more")
 
     def _alone(self) -> None:
         """Wait until the HTTP door has noticed that the clients hung up."""

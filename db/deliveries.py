@@ -24,13 +24,17 @@ delivery AS (
             || '7' || substr(replace(gen_random_uuid()::text, '-', ''), 14),
         event.tenant_id, webhooks.id, event.id, event.job_id, event.kind, '{}',
         'pending', 0, clock_timestamp(), clock_timestamp()
-    FROM event JOIN webhooks ON webhooks.tenant_id = event.tenant_id
+    FROM event JOIN moved ON moved.id = event.job_id AND moved.parent_id IS NULL
+    JOIN webhooks ON webhooks.tenant_id = event.tenant_id
         AND webhooks.enabled AND event.kind = ANY(webhooks.events)
     FOR KEY SHARE OF webhooks
     RETURNING pg_notify('forebay_webhooks', '')
 )
 """
-"""A CTE for the statement that writes events; it reads the CTE ``event``."""
+"""A CTE for the statement that writes events; it reads ``event`` and ``moved``.
+
+Of a job in parts, the whole job alone is told of.
+"""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,8 @@ class Due:
     """A delivery to be sent now, with its webhook and what it tells of.
 
     ``body`` is the text that was sent before, or None. ``event`` is the event's body
-    with ``id``, ``type``, ``labels`` and ``at`` of the job and the event.
+    with ``id``, ``type``, ``labels`` and ``at`` of the job and the event, or None where
+    either is gone.
     """
 
     id: str
@@ -78,7 +83,7 @@ class Due:
     generation: int
     rotated_at: datetime | None
     body: str | None
-    event: dict[str, Any]
+    event: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -99,24 +104,40 @@ _COLUMNS = (
     "last_status, last_error, created_at, ended_at"
 )
 # What is being sent already counts into the places of its webhook and of its tenant,
-# so that receivers that do not answer cannot take every thread.
+# so that receivers that do not answer cannot take every thread. Whose turn it is goes
+# before who has waited longest: a backlog, however old, holds up its owner alone. The
+# webhooks are found by leaps through ix_webhook_deliveries_due, and no more is read of
+# each than it may be sent, so that a backlog costs nothing.
 _CLAIM = text("""
-WITH busy AS (SELECT CAST(:busy AS jsonb) AS counts
+WITH RECURSIVE busy AS (SELECT CAST(:busy AS jsonb) AS counts
+), waiting AS (
+    SELECT min(webhook_id) AS webhook_id FROM webhook_deliveries
+    WHERE state = 'pending'
+    UNION ALL
+    SELECT (SELECT min(d.webhook_id) FROM webhook_deliveries AS d
+        WHERE d.state = 'pending' AND d.webhook_id > waiting.webhook_id)
+    FROM waiting WHERE waiting.webhook_id IS NOT NULL
 ), line AS (
-    SELECT d.id, d.tenant_id, d.next_attempt_at, row_number() OVER (
-            PARTITION BY d.webhook_id ORDER BY d.next_attempt_at, d.id)
-        + coalesce(CAST(counts ->> d.webhook_id AS integer), 0) AS place
-    FROM busy, webhook_deliveries AS d JOIN webhooks ON webhooks.id = d.webhook_id
-    WHERE d.state = 'pending' AND d.next_attempt_at <= :now AND webhooks.enabled
+    SELECT first.id, webhooks.tenant_id, next_attempt_at, row_number() OVER (
+            PARTITION BY webhooks.id ORDER BY next_attempt_at, first.id)
+        + coalesce(CAST(counts ->> webhooks.id AS integer), 0) AS place
+    FROM busy, waiting JOIN webhooks ON webhooks.id = waiting.webhook_id
+    CROSS JOIN LATERAL (
+        SELECT d.id, d.next_attempt_at FROM webhook_deliveries AS d
+        WHERE d.webhook_id = webhooks.id AND d.state = 'pending'
+            AND d.next_attempt_at <= :now
+        ORDER BY d.next_attempt_at, d.id LIMIT :each) AS first
+    WHERE webhooks.enabled
 ), fair AS (
     SELECT id, row_number() OVER (
-            PARTITION BY tenant_id ORDER BY next_attempt_at, id)
+            PARTITION BY tenant_id ORDER BY place, next_attempt_at, id)
         + coalesce(CAST(counts ->> CAST(tenant_id AS text) AS integer), 0) AS place
     FROM busy, line WHERE place <= :each
 ), taken AS (
     SELECT d.id FROM webhook_deliveries AS d JOIN fair ON fair.id = d.id
     WHERE fair.place <= :tenant AND d.state = 'pending' AND d.next_attempt_at <= :now
-    ORDER BY d.next_attempt_at, d.id LIMIT :limit FOR UPDATE OF d SKIP LOCKED
+    ORDER BY fair.place, d.next_attempt_at, d.id LIMIT :limit
+    FOR UPDATE OF d SKIP LOCKED
 ), claimed AS (
     UPDATE webhook_deliveries AS d SET attempts = d.attempts + 1,
         next_attempt_at = CAST(:now AS timestamptz) + :lease * interval '1 second'
@@ -125,14 +146,33 @@ WITH busy AS (SELECT CAST(:busy AS jsonb) AS counts
 SELECT claimed.id, claimed.tenant_id, claimed.webhook_id, claimed.kind,
     claimed.attempts AS attempt, url, generation, rotated_at,
     nullif(CAST(claimed.body AS text), '{}') AS body,
-    json_build_object('id', jobs.id, 'type', jobs.type, 'labels', jobs.labels,
-        'at', job_events.at, 'body', job_events.body,
-        'error', CASE WHEN jobs.state = claimed.kind THEN jobs.error END) AS event
+    CASE WHEN jobs.id IS NOT NULL AND job_events.id IS NOT NULL THEN
+        json_build_object('id', jobs.id, 'type', jobs.type, 'labels', jobs.labels,
+            'at', job_events.at, 'body', job_events.body,
+            'error', CASE WHEN jobs.state = claimed.kind THEN jobs.error END)
+    END AS event
 FROM claimed JOIN webhooks ON webhooks.id = claimed.webhook_id
 LEFT JOIN jobs ON jobs.id = claimed.job_id
 LEFT JOIN job_events ON job_events.id = claimed.event_id
 ORDER BY claimed.created_at, claimed.id
 """)
+# An event may be written, and a delivery asked for, while its webhook is being disabled.
+# A look fails so many at most, and never waits for what others have in their hands.
+_STRANDED = text("""
+WITH stranded AS (
+    SELECT one.id FROM webhooks CROSS JOIN LATERAL (
+        SELECT d.id FROM webhook_deliveries AS d
+        WHERE d.webhook_id = webhooks.id AND d.state = 'pending'
+        ORDER BY d.next_attempt_at, d.id LIMIT 1000 FOR UPDATE SKIP LOCKED) AS one
+    WHERE NOT webhooks.enabled
+)
+UPDATE webhook_deliveries AS d SET state = 'failed', next_attempt_at = NULL,
+    last_error = 'the webhook was disabled', ended_at = :now
+FROM stranded WHERE d.id = stranded.id AND d.state = 'pending'
+""")
+# Whoever disables or deletes a webhook locks it before its deliveries; so must whoever
+# fails a delivery and may then disable the webhook, or each waits for the other.
+_HOLD = text("SELECT FROM webhooks WHERE id = :webhook_id FOR NO KEY UPDATE")
 # A success counts whoever tells it. A failure of an attempt that was overtaken, after
 # its lease ran out, does not: the younger attempt will tell what became of it.
 _RECORD = text("""
@@ -206,7 +246,9 @@ def claim(
     busy: Sequence[Due],
     lease_s: float,
 ) -> list[Due]:
-    """Take due deliveries, the longest waiting first; each is due again at lease end.
+    """Take due deliveries, in turns of their tenants; each is due again at lease end.
+
+    What waits for a webhook that is disabled is failed.
 
     Args:
         connection: a system transaction; commit it before anything is sent.
@@ -215,6 +257,7 @@ def claim(
         busy: what this process is sending already.
         lease_s: seconds after which it is sent again unless recorded before.
     """
+    connection.execute(_STRANDED, {"now": now})
     counts = Counter(one.webhook_id for one in busy)
     counts.update(str(one.tenant_id) for one in busy)
     rows = connection.execute(
@@ -232,8 +275,13 @@ def claim(
 
 
 def record(connection: Connection, *, due: Due, outcome: Outcome) -> None:
-    """Write an attempt into the log, and what it means for its delivery."""
+    """Write an attempt into the log, and what it means for its delivery.
+
+    After a failure for good the webhook is locked until the commit, for ``give_up``.
+    """
     state = "pending" if outcome.next_attempt_at else "failed"
+    if state == "failed" and not outcome.delivered:
+        connection.execute(_HOLD, {"webhook_id": due.webhook_id})
     connection.execute(
         _RECORD,
         {
@@ -255,6 +303,7 @@ def give_up(
     connection: Connection, *, webhook_id: str, reason: str, now: datetime
 ) -> None:
     """Disable a webhook and fail what was on its way to it."""
+    connection.execute(_HOLD, {"webhook_id": webhook_id})
     connection.execute(_GONE, {"id": webhook_id, "reason": reason, "now": now})
 
 

@@ -38,25 +38,26 @@ SELECT after_id FROM job_dependencies WHERE job_id = :job_id ORDER BY after_id
 """)
 
 # A failure that matters ends the job at once; else all that it waits for must end.
-_RELEASE = text(f"""
+_RELEASE = """
 WITH candidate AS (
-    SELECT id FROM jobs WHERE blocked AND state = 'queued'
-        AND (CAST(:after_id AS text) IS NULL OR id IN (
-            SELECT job_id FROM job_dependencies WHERE after_id = :after_id))
-    ORDER BY id
+    {candidates}
 ), judged AS (
-    SELECT candidate.id, bool_or(first.state IN ('queued', 'running')) AS waits,
-        min(first.id || ' ' || first.state) FILTER (WHERE on_failure <> 'run'
-            AND first.state IN ('failed', 'cancelled')) AS culprit,
-        bool_or(on_failure = 'fail' AND first.state IN ('failed', 'cancelled')) AS fail
-    FROM candidate
-    JOIN job_dependencies AS edge ON edge.job_id = candidate.id
-    JOIN jobs AS first ON first.id = edge.after_id
-    GROUP BY candidate.id
+    SELECT candidate.id, EXISTS (
+            SELECT FROM job_dependencies AS edge JOIN jobs AS first
+                ON first.id = edge.after_id
+            WHERE edge.job_id = candidate.id AND first.state IN ('queued', 'running')
+        ) AS waits, fault.culprit, coalesce(fault.fail, false) AS fail
+    FROM candidate LEFT JOIN LATERAL (
+        SELECT first.id || ' ' || first.state AS culprit,
+            edge.on_failure = 'fail' AS fail
+        FROM job_dependencies AS edge JOIN jobs AS first ON first.id = edge.after_id
+        WHERE edge.job_id = candidate.id AND edge.on_failure <> 'run'
+            AND first.state IN ('failed', 'cancelled') AND {faults}
+        ORDER BY edge.on_failure DESC, first.id LIMIT 1) AS fault ON true
 ), ripe AS (
     SELECT jobs.id, culprit, fail FROM jobs JOIN judged ON judged.id = jobs.id
     WHERE jobs.blocked AND jobs.state = 'queued' AND (NOT waits OR culprit IS NOT NULL)
-    FOR UPDATE OF jobs SKIP LOCKED
+    FOR NO KEY UPDATE OF jobs SKIP LOCKED
 ), moved AS (
     UPDATE jobs SET blocked = false, version = version + 1,
         state = CASE WHEN culprit IS NULL THEN 'queued'
@@ -70,10 +71,26 @@ WITH candidate AS (
             END
     FROM ripe WHERE jobs.id = ripe.id
     RETURNING jobs.*, CASE WHEN state = 'queued' THEN 'released' ELSE state END AS kind
-), {message(delay="0", which="state = 'queued'")}, {EVENT}
+), {message}, {event}
 SELECT (SELECT count(*) FROM moved), (SELECT count(*) FROM message),
     (SELECT count(*) FROM told)
-""")  # noqa: S608 - no value is spliced in, only our own fragments
+"""
+_SHARED = {"message": message(delay="0", which="state = 'queued'"), "event": EVENT}
+_RELEASE_ALL = text(
+    _RELEASE.format(
+        candidates="SELECT id FROM jobs WHERE blocked AND state = 'queued' ORDER BY id",
+        faults="true",
+        **_SHARED,
+    )
+)
+_RELEASE_AFTER = text(
+    _RELEASE.format(
+        candidates="SELECT DISTINCT job_id AS id FROM job_dependencies "
+        "WHERE after_id = ANY(:after_ids) ORDER BY job_id",
+        faults="first.id = ANY(:after_ids)",
+        **_SHARED,
+    )
+)
 
 
 def known(connection: Connection, *, tenant_id: int, ids: Sequence[str]) -> set[str]:
@@ -95,12 +112,16 @@ def after(connection: Connection, *, job_id: str, unended: bool = False) -> list
     return [row.after_id for row in rows]
 
 
-def release(connection: Connection, *, after_id: str | None = None) -> int:
+def release(connection: Connection, *, after_ids: Sequence[str] | None = None) -> int:
     """Release or end the blocked jobs whose wait is over; return how many.
 
     Args:
         connection: a transaction that sees the jobs.
-        after_id: look only at those that wait for this job; by default at all.
+        after_ids: look only at those that wait for these jobs; by default at all.
     """
-    moved: int = connection.execute(_RELEASE, {"after_id": after_id}).scalar_one()
-    return moved
+    if after_ids is None:
+        moved: int = connection.execute(_RELEASE_ALL).scalar_one()
+        return moved
+    ended = {"after_ids": list(after_ids)}
+    followed: int = connection.execute(_RELEASE_AFTER, ended).scalar_one()
+    return followed

@@ -4,7 +4,7 @@ Parts and the finish are jobs of their own with leases and retries of their own;
 parent stays ``running`` without a lease, and ends with the finish.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -46,11 +46,17 @@ WITH moved AS (
 SELECT count(*) FROM moved, told
 """)  # noqa: S608 - no value is spliced in, only our own fragment
 
+# Not FOR UPDATE: a part that stores rows with a foreign key to its parent holds a key
+# lock on it, and must not keep the parent from being cancelled.
 _OPEN_PARENTS = text("""
 SELECT id FROM jobs WHERE step = 'parts' AND state = 'running'
-    AND (CAST(:child AS text) IS NULL OR id = :child
-        OR id = (SELECT parent_id FROM jobs WHERE id = :child))
-ORDER BY id FOR UPDATE SKIP LOCKED
+ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+""")
+_PARENTS_OF = text("""
+SELECT id FROM jobs WHERE step = 'parts' AND state = 'running'
+    AND (id = ANY(:children) OR id IN (
+        SELECT parent_id FROM jobs AS child WHERE child.id = ANY(:children)))
+ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 """)
 
 _WAITING = text("""
@@ -80,7 +86,7 @@ FROM jobs WHERE id = :id
 _CHILDREN = text("""
 SELECT id, tenant_id FROM jobs WHERE parent_id = :id AND state IN ('queued', 'running')
     AND cancel_requested_at IS NULL
-ORDER BY id
+ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 """)
 _ABANDON = text(f"""
 WITH culprit AS (
@@ -170,15 +176,20 @@ def waiting(connection: Connection) -> bool:
     return bool(connection.scalar(_WAITING))
 
 
-def settle(connection: Connection, *, child: str | None = None) -> None:
+def settle(connection: Connection, *, children: Sequence[str] | None = None) -> None:
     """Bring parents up to date with their parts: progress, cancelling, giving up.
+
+    What another transaction holds is left for the next look.
 
     Args:
         connection: a system transaction.
-        child: look only at this job's parent, or at itself; by default at all.
+        children: look only at these jobs' parents, or at themselves; by default at all.
     """
-    parents = connection.execute(_OPEN_PARENTS, {"child": child}).scalars().all()
-    for parent_id in parents:
+    if children is None:
+        found = connection.execute(_OPEN_PARENTS)
+    else:
+        found = connection.execute(_PARENTS_OF, {"children": list(children)})
+    for parent_id in found.scalars().all():
         connection.execute(_PROGRESS, {"id": parent_id})
         if not connection.scalar(_LOST, {"id": parent_id}):
             continue

@@ -56,9 +56,12 @@ SELECT now() AS now,
     CASE WHEN NOT message.admitted THEN (SELECT count(*) FROM jobs
         WHERE tenant_id = :tenant_id AND concurrency_key = :key
             AND (state = 'running' OR (state = 'queued' AND dispatched_at IS NOT NULL)))
+        + (SELECT count(*) FROM outbox AS first WHERE first.tenant_id = :tenant_id
+            AND first.admitted AND first.concurrency_key = :key)
         END AS key_in_use
 FROM (SELECT 1) AS one
 LEFT JOIN outbox AS message ON message.job_id = :job_id
+    AND message.attempt = :attempt
 LEFT JOIN tenant_limits AS limits ON limits.tenant_id = :tenant_id
 """)
 
@@ -153,6 +156,7 @@ def of_job(connection: Connection, *, job: Job) -> Place:
             "tenant_id": job.tenant_id,
             "queue": job.queue,
             "job_id": job.id,
+            "attempt": job.attempt,
             "key": job.concurrency_key,
             "silent": SILENT_AFTER_S,
         },

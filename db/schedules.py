@@ -136,7 +136,7 @@ WHERE tenant_id = :tenant_id AND state IN ('queued', 'running') AND id = ANY (AR
     SELECT unnest(job_ids) FROM (
         SELECT job_ids FROM schedule_firings
         WHERE tenant_id = :tenant_id AND schedule_id = :id AND outcome = 'fired'
-        ORDER BY fire_at DESC LIMIT 1) AS last))
+        ORDER BY fire_at DESC LIMIT 100) AS recent))
 ORDER BY jobs.id
 """)
 
@@ -320,7 +320,7 @@ def last_firings(
 def unfinished(
     connection: Connection, *, tenant_id: int, schedule_id: str
 ) -> list[str]:
-    """Return the jobs of the latest firing that fired which have not ended."""
+    """Return the unended jobs of the latest hundred firings that fired."""
     return list(
         connection.scalars(_UNFINISHED, {"tenant_id": tenant_id, "id": schedule_id})
     )

@@ -23,6 +23,8 @@ _TENANT = "BEGIN; SET LOCAL ROLE forebay_tenant; SET LOCAL forebay.tenant = '{:d
 _SYSTEM = "BEGIN; SET LOCAL ROLE forebay_system"
 _LAZY = "; SET LOCAL synchronous_commit = off"
 _CONNECT_TIMEOUT_S = 5
+# Compiling a plan takes seconds, and all our statements take milliseconds.
+_ALWAYS = {"timezone": "UTC", "jit": "off"}
 
 
 class Database:
@@ -54,8 +56,7 @@ class Database:
             "application_name": name,
             "connect_timeout": _CONNECT_TIMEOUT_S,
             "options": " ".join(
-                f"-c {key}={value}"
-                for key, value in {"timezone": "UTC", **patience}.items()
+                f"-c {key}={value}" for key, value in {**_ALWAYS, **patience}.items()
             ),
         }
         if pool_size:

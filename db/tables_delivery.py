@@ -140,7 +140,9 @@ _deliveries = sa.Table(
 )
 sa.Index(
     "ix_webhook_deliveries_due",
+    _deliveries.c.webhook_id,
     _deliveries.c.next_attempt_at,
+    _deliveries.c.id,
     postgresql_where=_deliveries.c.state == "pending",
 )
 

@@ -44,12 +44,6 @@ SELECT * FROM webhooks WHERE tenant_id = :tenant_id
 ORDER BY id DESC LIMIT :limit
 """)
 _CHANGE = text("""
-WITH ended AS (
-    UPDATE webhook_deliveries SET state = 'failed', next_attempt_at = NULL,
-        last_error = 'the webhook was disabled', ended_at = now()
-    WHERE webhook_id = :id AND tenant_id = :tenant_id AND state = 'pending'
-        AND NOT :enabled
-)
 UPDATE webhooks SET url = coalesce(:url, url),
     events = coalesce(CAST(:events AS text[]), events),
     description = coalesce(:description, description),
@@ -59,6 +53,13 @@ UPDATE webhooks SET url = coalesce(:url, url),
     updated_at = now()
 WHERE id = :id AND tenant_id = :tenant_id
 RETURNING *
+""")
+# A statement of its own: it must come after the webhook is locked, and see what was
+# made for it until then.
+_END = text("""
+UPDATE webhook_deliveries SET state = 'failed', next_attempt_at = NULL,
+    last_error = 'the webhook was disabled', ended_at = now()
+WHERE webhook_id = :id AND tenant_id = :tenant_id AND state = 'pending'
 """)
 _ROTATE = text("""
 UPDATE webhooks SET generation = generation + 1, rotated_at = now(), updated_at = now()
@@ -116,7 +117,10 @@ def change(
     """
     given = dict.fromkeys(("url", "events", "description", "enabled"))
     named = {"id": webhook_id, "tenant_id": tenant_id}
-    return _first(connection, _CHANGE, {**given, **fields, **named})
+    found = _first(connection, _CHANGE, {**given, **fields, **named})
+    if found is not None and not found.enabled:
+        connection.execute(_END, named)
+    return found
 
 
 def rotate(

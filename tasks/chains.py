@@ -64,8 +64,7 @@ def bind(
         raise _refused("/after", f"there is no job {missing[0]} to wait for")
     dependencies.insert(connection, tenant_id=tenant_id, edges=edges)
     own = {new.id for new, _ in prepared}
-    for after_id in sorted(wanted - own):
-        dependencies.release(connection, after_id=after_id)
+    dependencies.release(connection, after_ids=sorted(wanted - own))
 
 
 def _resolved(

@@ -23,6 +23,7 @@ _HEADERS = {
 _SENT: Mapping[str, tuple[str, ...]] = {
     "post /v1/jobs": ("Idempotency-Key", "Prefer", "traceparent"),
     "post /v1/jobs/batch": ("Idempotency-Key", "traceparent"),
+    "post /v1/jobs/replay": ("Idempotency-Key",),
     "post /v1/jobs/{job_id}/retry": ("Idempotency-Key",),
     "post /v1/uploads": ("Idempotency-Key",),
     "post /v1/webhooks": ("Idempotency-Key",),

@@ -50,7 +50,10 @@ def _dispatcher(_arguments: argparse.Namespace) -> None:
         pool_size=6,
         name="dispatcher",
         # One that hangs with a queue in its hands lets another one have it.
-        patience={"idle_in_transaction_session_timeout": "20s"},
+        patience={
+            "idle_in_transaction_session_timeout": "20s",
+            "lock_timeout": "5s",
+        },
     )
     dispatcher = Dispatcher(app, database, settings)
     housekeeping = Housekeeping(

@@ -25,6 +25,8 @@ from workers.settings import declare_queues
 _log = logging.getLogger(__name__)
 
 _SEEN_EVERY_S = 1.0
+# A worker that is stopped in a transaction must not keep its rows for ever.
+_PATIENCE = {"idle_in_transaction_session_timeout": "60s"}
 _NAME = "NODE_OF_FOREBAY_WORKER"
 WORKER = os.environ.setdefault(
     _NAME, f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
@@ -36,7 +38,9 @@ WORKER = os.environ.setdefault(
 def runtime(pid: int) -> Runtime:
     """Return this process's runtime; keyed by pid, so no fork shares connections."""
     name = f"forebay-worker-{pid}"
-    database = Database(settings.database_url, pool_size=3, name=name)
+    database = Database(
+        settings.database_url, pool_size=3, name=name, patience=_PATIENCE
+    )
     # A child names its worker, which gives its jobs back when both are stopped.
     return Runtime(database, settings, f"{WORKER}/{pid}")
 

@@ -48,6 +48,13 @@ class Outside:
     tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
 
 
+def _body(due: Due) -> str | None:
+    """Return what to send, or None if it can no longer be told."""
+    if due.body is not None or due.event is None:
+        return due.body
+    return webhooks.job_body(due.kind, due.event)
+
+
 class Deliverer:
     """Sends from threads of its own; any number of them may run on one database."""
 
@@ -153,7 +160,12 @@ class Deliverer:
     def _attempt(self, due: Due) -> Outcome:
         """Send once; whatever the other side does is an outcome."""
         at, began = self._outside.now(), time.monotonic()
-        body = due.body or webhooks.job_body(due.kind, due.event)
+        body = _body(due)
+        if body is None:
+            error = "the job it tells of is gone"
+            return Outcome(
+                delivered=False, at=at, duration_ms=0, body="{}", error=error
+            )
         answer, error = None, None
         try:
             answer = self._send(due, body.encode(), at)

@@ -2,8 +2,8 @@
 
 Woken by the database's notifications, it keeps a window of unclaimed messages in each
 queue; who goes next is decided in ``db/line.py`` at the last moment. What it may
-publish twice after a crash, the claim refuses. It also releases jobs that waited for
-others, and settles parents with their parts.
+publish twice after a crash, the claim refuses. What waits beside the line is tended by
+a thread beside it (``workers/tending.py``).
 """
 
 import logging
@@ -11,20 +11,21 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from db import dependencies, events, line, outbox, parts, processes
-from db.jobs import FINAL_STATES, JOBS_CHANNEL, OUTBOX_CHANNEL
+from db import events, line, outbox, processes
+from db.jobs import JOBS_CHANNEL, OUTBOX_CHANNEL
 from db.line import Message
 from db.session import Database
 from tasks import traces
 from tasks.catalog import QUEUES
 from tasks.settings import Settings
 from workers.settings import declare_queues
+from workers.tending import Tending
 from workers.window import Window
 
 _log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ _SWEEP_EVERY_S = 1.0
 _BATCH = 64
 _REFILLS = 4  # of a full window, while it is worked off
 _SILENT_AFTER_S = 4.0
-_ENDS = (*FINAL_STATES, "cancel_requested")
+_BATCH_S = 5.0  # well below the 20 s after which the server ends the session
 _CONFIRM_TIMEOUT_S = 8
 _SOCKET_TIMEOUT_S = 10
 _LONGEST_PAUSE_S = 5.0
@@ -53,19 +54,18 @@ class Dispatcher:
         self._windows = {
             queue: Window(most=settings.dispatch_window) for queue in QUEUES
         }
-        self._keyed = True
-        self._blocked = True
-        self._ended: set[str] = set()
         self._wake = threading.Event()
         self._over = threading.Event()
         self.broker: dict[str, Any] = {"state": "not connected"}
         self.name = f"dispatcher-{socket.gethostname()}-{os.getpid()}"
+        self._tending = Tending(database, grown=self._want)
 
     def run(self) -> None:
         """Publish what there is, then wait for more; reconnect with backoff."""
         traces.configure(self._settings.traces_url, service="forebay-dispatcher")
         listener = threading.Thread(target=self._listen, name="listen", daemon=True)
         listener.start()
+        self._tending.start()
         pause = 0.2
         while not self._over.is_set():
             try:
@@ -76,6 +76,7 @@ class Dispatcher:
                 _log.warning("dispatch interrupted: %s", error)
                 self._over.wait(pause)
                 pause = min(_LONGEST_PAUSE_S, pause * 2)
+        self._tending.stop()
         traces.finish()
         _log.info("dispatcher ended")
 
@@ -118,34 +119,21 @@ class Dispatcher:
                 connection.heartbeat_check()
 
     def _sweep(self) -> None:
-        """Look at everything, for what no notification told of."""
+        """Look at every queue, for what no notification told of."""
         with self._database.system() as connection:
             alive = processes.alive(connection, stale_after_s=_SILENT_AFTER_S)
-            self._blocked = parts.waiting(connection)
-            if self._blocked:
-                dependencies.release(connection)
-                parts.settle(connection)
         for queue, window in self._windows.items():
             window.slots = sum(
                 one.detail.get("slots", 0) for one in alive if queue in one.queues
             )
         self._wanted.update(QUEUES)
 
-    def _follow(self) -> None:
-        """Release what waited for the jobs that ended, and settle their parents."""
-        while self._ended:
-            job_id = self._ended.pop()
-            with self._database.system() as connection:
-                dependencies.release(connection, after_id=job_id)
-                parts.settle(connection, child=job_id)
+    def _want(self, queues: Collection[str]) -> None:
+        if queues:
+            self._wanted.update(queues)
+            self._wake.set()
 
     def _drain(self, producer: Any) -> None:
-        self._follow()
-        if self._keyed:
-            # Not durable: after a crash the keyed jobs are let in again.
-            with self._database.system(durable=False) as connection:
-                grown, self._keyed = line.admit(connection)
-            self._wanted.update(grown)
         while self._wanted:
             queue = self._wanted.pop()
             while self._dispatch(producer, queue):
@@ -179,12 +167,15 @@ class Dispatcher:
         return False
 
     def _send(self, producer: Any, messages: list[Message]) -> list[Message]:
-        """Publish messages until the broker refuses one; return what it took."""
+        """Publish until the broker refuses or is slow; return what it took."""
         sent: list[Message] = []
+        ends_at = time.monotonic() + _BATCH_S
         try:
             for message in messages:
                 self._publish(producer, message)
                 sent.append(message)
+                if time.monotonic() >= ends_at:
+                    break
         except OperationalError:
             _log.warning("publishing stopped after %d", len(sent))
             if not sent:
@@ -235,22 +226,11 @@ class Dispatcher:
                 time.sleep(_SWEEP_EVERY_S)
 
     def _hear(self, payload: str | None) -> None:
-        wanted: Iterable[str] = ()
+        self._tending.hear(payload)
         if payload in QUEUES:
-            wanted = (payload,)
-            self._keyed = True
-        elif payload is not None and ":" in payload:
-            _tenant, job_id, _event, kind = payload.split(":")
-            if kind == "running":
-                wanted = self._with_room()
-            elif kind in _ENDS and (self._blocked or self._keyed):
-                self._ended.add(job_id)
-                self._wake.set()
-            elif kind == "progress":
-                return
-        if wanted:
-            self._wanted.update(wanted)
-            self._wake.set()
+            self._want((payload,))
+        elif payload is not None and payload.endswith(":running"):
+            self._want(self._with_room())
 
     def _with_room(self) -> tuple[str, ...]:
         """Count a claim; return the full queues once enough of them made room.

@@ -87,6 +87,7 @@ class Housekeeping:
             processes.forget_old(connection)
             if time.monotonic() >= self._pace_at:
                 pace.compute(connection, types=list(job_types()))
+                outbox.forget_ended(connection)
                 self._pace_at = time.monotonic() + _PACE_EVERY_S
         if overdue:
             _log.warning("jobs never started by their deadline", extra={"n": overdue})

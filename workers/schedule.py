@@ -77,7 +77,12 @@ class RowScheduler(Scheduler):
 
     def setup_schedule(self) -> None:
         """Open a connection of its own; there are no entries in memory."""
-        self._database = Database(settings.database_url, pool_size=1, name="beat")
+        self._database = Database(
+            settings.database_url,
+            pool_size=1,
+            name="beat",
+            patience={"idle_in_transaction_session_timeout": "20s"},
+        )
         self._name = f"beat-{socket.gethostname()}-{os.getpid()}"
 
     def tick(self, *_args: object, **_kwargs: object) -> float:

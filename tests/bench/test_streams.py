@@ -12,7 +12,9 @@ from bench.servers import Servers
 from bench.streamers import Order, Stream, blocks, note
 from bench.streams import Audit, Found, Phase, Plan
 
-TINY = Plan(followers=4, feeds=2, jobs=8, pairs=2, submissions=12, threads=2)
+TINY = Plan(
+    followers=4, feeds=2, jobs=30, pairs=1, submissions=12, threads=2, quiet_s=2
+)
 ROWS = [(1, "queued"), (2, "running"), (3, "succeeded")]
 WIRE = (
     b"retry: 1000\n\nid: 7\nevent: queued\ndata: {}\n\n: still here\n\n"

@@ -21,7 +21,9 @@ def _waiting(database, tenant_id, *after, on_failure="cancel") -> str:
 
 def _release(database, after_id=None) -> int:
     with database.system() as connection:
-        return dependencies.release(connection, after_id=after_id)
+        return dependencies.release(
+            connection, after_ids=None if after_id is None else [after_id]
+        )
 
 
 def _end(database, job_id, state="succeeded") -> None:

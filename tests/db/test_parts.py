@@ -1,6 +1,7 @@
 """Jobs in parts: a parent, its parts, and a finish that runs once."""
 
 import pytest
+from sqlalchemy import text
 
 from db import attempts, dependencies, jobs, parts
 from db.errors import Fenced
@@ -41,8 +42,9 @@ class Whole:
     def settle(self, ended=None):
         """What the dispatcher does about the end of a job, or in its sweep."""
         with self.database.system() as connection:
-            dependencies.release(connection, after_id=ended)
-            parts.settle(connection, child=ended)
+            jobs_ended = None if ended is None else [ended]
+            dependencies.release(connection, after_ids=jobs_ended)
+            parts.settle(connection, children=jobs_ended)
 
     def close(self, result='{"whole": true}'):
         """What a worker does at the end of the finish."""
@@ -295,7 +297,7 @@ def test_settling_one_parent_leaves_the_others_alone(whole):
     for one in (whole, other):
         one.end(one.parts[0])
     with whole.database.system() as connection:
-        parts.settle(connection, child=whole.parts[0])
+        parts.settle(connection, children=[whole.parts[0]])
     assert whole.job().progress["done"] == 1
     assert other.job().progress["done"] == 0
 
@@ -305,3 +307,52 @@ def test_the_reaper_finds_no_lease_of_a_parent_in_parts(whole):
         "SELECT count(*) FROM jobs WHERE state = 'running' AND lease_until < now()"
     )
     assert rows.value(whole.database, expired) == 0
+
+
+def test_a_parent_is_cancelled_while_a_part_stores_rows_that_name_it(
+    whole, database, tenant_id
+):
+    assert rows.claim(database, whole.parts[0]) is not None
+    series_id = rows.series(database, tenant_id)
+    whole.cancel()
+    with database.tenant(tenant_id) as storing:
+        storing.execute(
+            text(
+                "INSERT INTO analyses (id, tenant_id, job_id, series_id, mode, "
+                "start_at, end_at, created_at) VALUES ('an_1', :tenant, :job, "
+                ":series, 'batch', now(), now(), now())"
+            ),
+            {"tenant": tenant_id, "job": whole.id, "series": series_id},
+        )
+        whole.settle()
+        assert whole.states()[1:] == ["cancelled"] * 3
+
+
+def test_a_part_that_is_held_elsewhere_does_not_hold_up_the_settling(whole, database):
+    whole.cancel()
+    with database.system() as holding:
+        holding.execute(
+            text("SELECT 1 FROM jobs WHERE id = :id FOR UPDATE"),
+            {"id": whole.parts[0]},
+        )
+        whole.settle()
+        assert whole.job(whole.parts[1]).state == "cancelled"
+    whole.settle()
+    assert whole.job().state == "cancelled"
+
+
+def test_parts_are_not_told_to_webhooks_and_the_whole_job_is(whole, database):
+    rows.change(
+        database,
+        "INSERT INTO webhooks (id, tenant_id, url, events, description, enabled, "
+        "generation, created_at, updated_at) VALUES ('whk_1', :tenant, 'https://x', "
+        "'{succeeded}', '', true, 1, now(), now())",
+        tenant=whole.tenant_id,
+    )
+    for one in whole.parts:
+        whole.end(one)
+    whole.settle()
+    rows.claim(database, whole.finish)
+    whole.close()
+    told = rows.value(database, "SELECT array_agg(job_id) FROM webhook_deliveries")
+    assert told == [whole.id]

@@ -185,27 +185,43 @@ def test_firings_come_in_pages_the_latest_first(database, tenant_id):
     assert found == {made.id: newest[0]}
 
 
-def test_the_jobs_that_have_not_ended_are_those_of_the_last_that_fired(
-    database, tenant_id
-):
+def _unfinished(database, made) -> list[str]:
+    with database.tenant(made.tenant_id) as connection:
+        return schedules.unfinished(
+            connection, tenant_id=made.tenant_id, schedule_id=made.id
+        )
+
+
+def test_the_jobs_that_have_not_ended_are_those_of_any_firing(database, tenant_id):
     made = _create(database, tenant_id)
     old, queued, running, ended = (rows.queued(database, tenant_id) for _ in range(4))
     for job_id in (running, ended):
         rows.claim(database, job_id)
     rows.finish(database, ended)
-    at = [rows.AT + number * HOUR for number in range(3)]
+    at = [rows.AT + number * HOUR for number in range(4)]
     _record(
         database,
         made,
         Firing(at[0], at[0], "fired", [old]),
-        Firing(at[1], at[1], "fired", [ended, running, queued]),
-        Firing(at[2], at[2], "skipped", []),
+        Firing(at[1], at[1], "fired", [running, queued]),
+        Firing(at[2], at[2], "fired", [ended]),
+        Firing(at[3], at[3], "skipped", []),
     )
-    with database.tenant(tenant_id) as connection:
-        found = schedules.unfinished(
-            connection, tenant_id=tenant_id, schedule_id=made.id
-        )
-    assert found == sorted([queued, running])
+    assert _unfinished(database, made) == sorted([old, queued, running])
+
+
+def test_only_the_latest_hundred_firings_are_looked_at(database, tenant_id):
+    made = _create(database, tenant_id)
+    oldest, older = (rows.queued(database, tenant_id) for _ in range(2))
+    at = [rows.AT + number * HOUR for number in range(101)]
+    _record(
+        database,
+        made,
+        Firing(at[0], at[0], "fired", [oldest]),
+        Firing(at[1], at[1], "fired", [older]),
+        *(Firing(one, one, "fired", []) for one in at[2:]),
+    )
+    assert _unfinished(database, made) == [older]
 
 
 def test_a_deleted_schedule_takes_its_firings_along_and_leaves_its_jobs(

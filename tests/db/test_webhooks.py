@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from db import deliveries, events, webhooks
+from db import deliveries, events, keys, webhooks
 from db.deliveries import ENQUEUE, WEBHOOKS_CHANNEL, Due, Outcome, Room
 from db.ids import new_id
 from db.webhooks import NewWebhook, Webhook
@@ -22,6 +22,7 @@ WITH event AS (
     INSERT INTO job_events (tenant_id, job_id, at, kind, body)
     SELECT tenant_id, id, now(), :kind, '{{"state": "x", "attempt": 1}}' FROM jobs
     WHERE id = :job RETURNING id, tenant_id, job_id, kind
+), moved AS (SELECT id, parent_id FROM jobs WHERE id = :job
 ), {ENQUEUE}
 SELECT id FROM event
 """)
@@ -89,6 +90,51 @@ def record(database):
             deliveries.record(connection, due=due, outcome=Outcome(**given | outcome))
 
     return run
+
+
+@pytest.fixture
+def backlog(database):
+    """Let a webhook have many deliveries that have been due for some seconds."""
+
+    def fill(webhook: Webhook, *, count: int, age_s: int) -> None:
+        rows.change(
+            database,
+            "INSERT INTO webhook_deliveries (id, tenant_id, webhook_id, kind, body, "
+            "state, attempts, next_attempt_at, created_at) "
+            "SELECT 'whd_' || :webhook_id || lpad(CAST(i AS text), 6, '0'), "
+            ":tenant_id, :webhook_id, 'test', '{}', 'pending', 0, "
+            "now() - :age_s * interval '1 second', now() "
+            "FROM generate_series(1, :count) AS i",
+            webhook_id=webhook.id,
+            tenant_id=webhook.tenant_id,
+            count=count,
+            age_s=age_s,
+        )
+
+    return fill
+
+
+@pytest.fixture
+def disable(database):
+    """Disable a webhook as if nobody had looked at its deliveries."""
+
+    def run(webhook: Webhook) -> None:
+        rows.change(
+            database,
+            "UPDATE webhooks SET enabled = false WHERE id = :id",
+            id=webhook.id,
+        )
+
+    return run
+
+
+def waits_for_a_lock(database) -> bool:
+    """Tell whether a session of this database waits for another."""
+    return rows.owners_value(
+        database,
+        "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+        "AND datname = current_database()",
+    )
 
 
 def states(database) -> list[tuple]:
@@ -273,13 +319,7 @@ def test_an_event_of_a_webhook_that_is_being_deleted_is_no_error(
         thread = threading.Thread(target=late)
         thread.start()
         begun.wait(30)
-        until(
-            lambda: rows.owners_value(
-                database,
-                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-                "AND datname = current_database()",
-            )
-        )
+        until(lambda: waits_for_a_lock(database))
     thread.join()
     assert len(ended) == 1
     assert states(database) == []
@@ -319,11 +359,195 @@ def test_a_claim_takes_no_more_than_there_is_room_for(made, tell, claim):
     assert len(claim()) == 2
 
 
-def test_a_disabled_webhook_s_deliveries_are_not_claimed(database, made, tell, claim):
+def serve(database, claim, *, times: int) -> list[Due]:
+    """Claim again and again while every place is taken; one arrives each time."""
+    busy, served = [], []
+    for _ in range(times):
+        claimed = claim(busy=busy)
+        busy += claimed
+        served += claimed
+        rows.change(
+            database,
+            "UPDATE webhook_deliveries SET state = 'delivered' WHERE id = :id",
+            id=busy.pop(0).id,
+        )
+    return served
+
+
+def test_older_backlogs_of_other_tenants_do_not_hold_up_a_tenant(
+    database, tenant_id, other_tenant_id, made, backlog, claim
+):
+    for tenant in (tenant_id, other_tenant_id):
+        for _ in range(2):
+            backlog(made(tenant_id=tenant), count=20, age_s=100)
+    with database.system() as connection:
+        third = keys.ensure_tenant(connection, name="third")
+    backlog(made(tenant_id=third), count=1, age_s=50)
+    served = serve(database, claim, times=3)
+    assert [due.tenant_id for due in served[:8]].count(third) == 1
+    assert len(served) == ROOM.limit + 2
+
+
+def test_older_backlogs_of_a_tenant_s_webhooks_do_not_hold_up_another_of_its_own(
+    database, made, backlog, claim
+):
+    for _ in range(2):
+        backlog(made(), count=20, age_s=100)
+    young = made()
+    backlog(young, count=1, age_s=50)
+    first = claim()
+    assert len(first) == ROOM.tenant
+    assert young.id in {due.webhook_id for due in first}
+
+
+def test_a_claim_takes_the_oldest_of_each_webhook_first(made, backlog, claim):
+    webhook = made()
+    backlog(webhook, count=3, age_s=100)
+    assert [due.id[-1] for due in claim()] == ["1", "2"]
+    assert [due.id[-1] for due in claim()] == ["3"]
+
+
+def test_a_claim_reads_no_more_of_a_backlog_than_it_may_send(database, made, backlog):
+    for _ in range(2):
+        backlog(made(), count=500, age_s=100)
+    given = {"now": datetime.now(UTC), "busy": "{}", "lease": 60, "limit": ROOM.limit}
+    with database.system() as connection:
+        (plan,) = connection.scalar(
+            text(f"EXPLAIN (ANALYZE, FORMAT json) {deliveries._CLAIM}"),
+            {**given, "tenant": ROOM.tenant, "each": ROOM.each},
+        )
+    read = [
+        step["Actual Rows"] * step["Actual Loops"]
+        for step in steps(plan["Plan"])
+        if step.get("Relation Name") == "webhook_deliveries"
+        and "Scan" in step["Node Type"]
+    ]
+    assert 0 < sum(read) <= 40
+
+
+def steps(plan: dict) -> list[dict]:
+    """A plan's steps, whatever they are nested in."""
+    return [plan, *(one for below in plan.get("Plans", ()) for one in steps(below))]
+
+
+def test_what_waits_for_a_disabled_webhook_is_failed_by_the_next_claim(
+    database, made, tell, claim, disable
+):
+    webhook, other = made(), made()
+    tell()
+    (mine,) = (due for due in claim() if due.webhook_id == webhook.id)
+    tell()
+    disable(webhook)
+    assert {due.webhook_id for due in claim()} == {other.id}
+    with database.system() as connection:
+        found = connection.execute(
+            text(
+                "SELECT webhook_id, state, next_attempt_at, last_error, ended_at "
+                "FROM webhook_deliveries ORDER BY id"
+            )
+        ).all()
+    failed = [one for one in found if one.state == "failed"]
+    assert [one.webhook_id for one in failed] == [webhook.id] * 2
+    for one in failed:
+        assert (one.next_attempt_at, one.last_error) == (
+            None,
+            "the webhook was disabled",
+        )
+        assert one.ended_at
+    assert {one.state for one in found if one.webhook_id == other.id} == {"pending"}
+    assert mine.id
+
+
+def test_a_claim_does_not_wait_for_what_another_has_in_its_hands(
+    database, made, tell, claim, disable
+):
+    webhook = made()
+    tell()
+    disable(webhook)
+    with database.system() as connection:
+        connection.execute(text("SELECT id FROM webhook_deliveries FOR UPDATE"))
+        assert claim() == []
+        assert states(database) == [("pending", 0)]
+    assert claim() == []
+    assert states(database) == [("failed", 0)]
+
+
+def test_disabling_fails_what_was_made_while_it_waited_for_the_webhook(
+    database, made, change, tell
+):
+    webhook = made()
+    done = []
+    with database.system() as connection:
+        connection.execute(text("SELECT id FROM webhooks FOR NO KEY UPDATE"))
+        thread = threading.Thread(
+            target=lambda: done.append(change(webhook.id, enabled=False))
+        )
+        thread.start()
+        until(lambda: waits_for_a_lock(database))
+        tell()
+        assert done == []
+    thread.join()
+    assert not done[0].enabled
+    assert states(database) == [("failed", 0)]
+
+
+@pytest.fixture
+def remove(database, tenant_id):
+    """Delete a webhook."""
+
+    def run(webhook_id: str) -> None:
+        with database.tenant(tenant_id) as connection:
+            webhooks.delete(connection, tenant_id=tenant_id, webhook_id=webhook_id)
+
+    return run
+
+
+@pytest.mark.parametrize("how", ["delete", "disable", "give up as well"])
+def test_giving_up_on_a_webhook_that_another_is_about_to_end_is_no_deadlock(
+    database, made, tell, claim, change, remove, how
+):
+    webhook = made()
+    tell()
+    tell()
+    due, other = claim()
+    ended = []
+
+    def give_up(connection, one: Due) -> None:
+        at = datetime.now(UTC)
+        outcome = Outcome(delivered=False, at=at, duration_ms=1, body="{}", status=410)
+        deliveries.record(connection, due=one, outcome=outcome)
+        started.set()
+        if one is due:
+            until(lambda: waits_for_a_lock(database))
+        deliveries.give_up(connection, webhook_id=webhook.id, reason="gone", now=at)
+
+    def end() -> None:
+        if how == "delete":
+            remove(webhook.id)
+        elif how == "disable":
+            change(webhook.id, enabled=False)
+        else:
+            with database.system() as connection:
+                give_up(connection, other)
+        ended.append(how)
+
+    started = threading.Event()
+    with database.system() as connection:
+        thread = threading.Thread(target=lambda: started.wait(30) and end())
+        thread.start()
+        give_up(connection, due)
+    thread.join()
+    assert ended == [how]
+    left = {"delete": []}.get(how, [("failed", 1)] * 2)
+    assert states(database) == left
+
+
+def test_an_event_that_is_gone_is_named_by_none(database, made, tell, claim):
     made()
     tell()
-    rows.change(database, "UPDATE webhooks SET enabled = false")
-    assert claim() == []
+    rows.change(database, "DELETE FROM job_events")
+    (due,) = claim()
+    assert (due.event, due.body) == (None, None)
 
 
 def test_a_late_failure_does_not_undo_what_a_younger_attempt_did(

@@ -146,6 +146,19 @@ def test_a_skipped_time_does_not_hide_the_jobs_that_still_run(book):
     assert book.fire(made, NOON + 4 * HOUR).outcome == "fired"
 
 
+def test_a_quick_run_by_hand_does_not_hide_the_jobs_that_still_run(book):
+    made = book.make(overlap="skip")
+    (job_id,) = book.fire(made, NOON + HOUR).job_ids
+    rows.claim(book.database, job_id)
+    named = {"schedule_id": made.id, "now": NOON + HOUR + MINUTE}
+    (quick,) = book.do(firing.run_now, **named).job_ids
+    rows.claim(book.database, quick)
+    rows.finish(book.database, quick)
+    assert book.fire(made, NOON + 2 * HOUR).outcome == "skipped"
+    rows.finish(book.database, job_id)
+    assert book.fire(made, NOON + 3 * HOUR).outcome == "fired"
+
+
 def test_a_queued_job_is_cancelled_at_once_for_its_successor(book):
     made = book.make(overlap="cancel")
     (old,) = book.fire(made, NOON + HOUR).job_ids

@@ -129,6 +129,7 @@ def test_every_success_says_in_which_forms_it_comes(spec):
         ("post", "/v1/jobs", "Prefer"),
         ("post", "/v1/jobs", "traceparent"),
         ("post", "/v1/jobs/batch", "Idempotency-Key"),
+        ("post", "/v1/jobs/replay", "Idempotency-Key"),
         ("post", "/v1/jobs/{job_id}/retry", "Idempotency-Key"),
         ("post", "/v1/uploads", "Idempotency-Key"),
         ("post", "/v1/webhooks", "Idempotency-Key"),

@@ -13,6 +13,7 @@ from tests.web.caller import Caller
 pytestmark = pytest.mark.servers
 
 REPLAY = "/v1/jobs/replay"
+NOTHING = {"replayed": [], "refused": [], "next_cursor": None}
 
 
 @pytest.fixture
@@ -103,11 +104,11 @@ def test_a_bulk_replay_takes_each_failed_job_once(api, work, fail):
     work.end(api.submit()["id"])
     told = replay(api)
     assert replayed(told) == failed[::-1]
-    assert (told["refused"], told["left"]) == ([], False)
+    assert (told["refused"], told["next_cursor"]) == ([], None)
     for one in told["replayed"]:
         assert api.job(one["new_id"])["retry_of"] == one["id"]
         assert api.job(one["id"])["replayed_at"] is not None
-    assert replay(api) == {"replayed": [], "refused": [], "left": False}
+    assert replay(api) == NOTHING
 
 
 def test_a_job_that_was_retried_by_itself_is_not_replayed(api, fail):
@@ -153,21 +154,39 @@ def test_a_filter_chooses_the_half_open_span_in_which_jobs_were_created(api, fai
     assert replayed(replay(api, filter={"until": times[1]})) == [job_ids[0]]
 
 
-def test_a_limit_takes_the_newest_and_tells_that_more_are_left(api, fail):
+def test_a_limit_takes_the_newest_and_tells_where_to_go_on(api, fail):
     job_ids = [fail() for _ in range(5)]
-    walked = []
-    for wanted, left in ((2, True), (2, True), (1, False)):
-        told = replay(api, limit=2)
-        assert (len(told["replayed"]), told["left"]) == (wanted, left)
+    walked, cursor = [], None
+    for wanted, following in ((2, job_ids[3]), (2, job_ids[1]), (1, None)):
+        told = replay(api, limit=2, cursor=cursor)
+        cursor = told["next_cursor"]
+        assert (len(told["replayed"]), cursor) == (wanted, following)
         walked += replayed(told)
     assert walked == job_ids[::-1]
+
+
+def test_a_replay_with_a_key_is_done_once(api, fail):
+    job_ids = [fail() for _ in range(3)]
+    key = {"Idempotency-Key": "k"}
+    first = api.post(REPLAY, json={"limit": 1}, headers=key)
+    again = api.post(REPLAY, json={"limit": 1}, headers=key)
+    assert replayed(first.json) == [job_ids[2]]
+    assert again.json == first.json
+    assert "Idempotency-Replayed" not in first.headers
+    assert again.headers["Idempotency-Replayed"] == "true"
+    other = api.post(REPLAY, json={"limit": 2}, headers=key)
+    assert (other.status_code, other.json["type"]) == (422, "/problems/key-reused")
+    assert [api.job(one)["replayed_at"] is None for one in job_ids] == [
+        *(True, True),
+        False,
+    ]
 
 
 def test_a_pace_spreads_the_starts_over_the_minutes(api, fail, available):
     for _ in range(4):
         fail()
     told = replay(api, per_minute=20)
-    times = available([one["new_id"] for one in told["replayed"]])
+    times = available([one["new_id"] for one in told["replayed"]])[::-1]
     assert [at - times[0] for at in times] == [
         timedelta(seconds=3 * number) for number in range(4)
     ]
@@ -241,6 +260,7 @@ def test_a_submission_beyond_the_quota_stores_nothing(api, work, quota):
         ({"limit": 0}, "/limit"),
         ({"limit": 1_001}, "/limit"),
         ({"per_minute": 0}, "/per_minute"),
+        ({"cursor": 3}, "/cursor"),
     ],
 )
 def test_a_replay_that_makes_no_sense_is_refused_with_the_field(api, body, pointer):
@@ -272,7 +292,7 @@ def test_a_viewer_replays_nothing_and_may_read_the_record(
 
 def test_another_tenant_s_jobs_are_left_alone(api, other_api, fail):
     job_id = fail()
-    assert replay(other_api) == {"replayed": [], "refused": [], "left": False}
+    assert replay(other_api) == NOTHING
     assert other_api.post(f"/v1/jobs/{job_id}/retry").status_code == 404
     assert api.job(job_id)["replayed_at"] is None
     assert listed(other_api) == []

@@ -218,7 +218,7 @@ def test_what_a_chain_waits_for_may_be_cancelled_and_the_chain_with_it(api, data
     api.post(f"/v1/jobs/{first['id']}/cancel")
     assert place(api, second["id"])["waits_for"] == []
     with database.system() as connection:
-        dependencies.release(connection, after_id=first["id"])
+        dependencies.release(connection, after_ids=[first["id"]])
     seen = api.job(second["id"])
     assert (seen["state"], seen["reason"]) == ("cancelled", "dependency_failed")
 

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from standardwebhooks.webhooks import Webhook
 
 from db.ids import new_id
+from tasks.addresses import Unresolved
 from tasks.webhooks import secret
 from tests.db.patience import until
 from tests.web.caller import Caller
@@ -127,6 +128,41 @@ def test_a_repeated_creation_shows_the_same_until_the_secret_is_rotated(api):
         "/v1/webhooks", headers=once, json={**body, "description": "other"}
     )
     assert other.json["type"] == "/problems/key-reused"
+    assert len(api.get("/v1/webhooks").json["items"]) == 1
+
+
+def test_a_repeated_creation_is_answered_although_the_name_is_gone(api, monkeypatch):
+    once = {"Idempotency-Key": uuid.uuid4().hex}
+    first = api.post("/v1/webhooks", headers=once, json={"url": URL})
+
+    def away(*_given, **_more):
+        raise Unresolved("the host has no address")
+
+    monkeypatch.setattr("web.routes.webhooks.target", away)
+    again = api.post("/v1/webhooks", headers=once, json={"url": URL})
+    assert (again.status_code, again.json) == (201, first.json)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert create(api).status_code == 422
+    fresh = {"Idempotency-Key": uuid.uuid4().hex}
+    for _ in range(2):
+        refused = api.post("/v1/webhooks", headers=fresh, json={"url": URL})
+        assert refused.status_code == 422
+
+
+def test_a_creation_that_overtakes_another_with_its_key_is_the_only_one(
+    api, monkeypatch
+):
+    once, made = {"Idempotency-Key": uuid.uuid4().hex}, []
+
+    def slow(*_given, **_more):
+        if not made:
+            made.append(None)
+            made.append(api.post("/v1/webhooks", headers=once, json={"url": URL}))
+
+    monkeypatch.setattr("web.routes.webhooks.target", slow)
+    late = api.post("/v1/webhooks", headers=once, json={"url": URL})
+    assert (late.status_code, late.json) == (201, made[1].json)
+    assert late.headers["Idempotency-Replayed"] == "true"
     assert len(api.get("/v1/webhooks").json["items"]) == 1
 
 

@@ -208,6 +208,37 @@ def test_what_was_sent_but_not_recorded_is_sent_again_under_the_same_id(
     assert world.log(world.only(webhook_id).id) == [(204, None)]
 
 
+@pytest.mark.parametrize("gone", ["job_events", "outbox, job_events, jobs"])
+def test_what_can_no_longer_be_told_is_failed_and_not_claimed_again(
+    world, receiver, gone
+):
+    webhook_id = world.webhook(receiver.url)
+    world.tell()
+    for table in gone.split(", "):
+        rows.change(world.database, f"DELETE FROM {table}")
+    assert world.look() == 1
+    found = world.only(webhook_id)
+    assert (found.state, found.attempts, found.body) == ("failed", 1, {})
+    assert found.last_error == "the job it tells of is gone"
+    assert world.log(found.id) == [(None, "the job it tells of is gone")]
+    world.now += timedelta(days=1)
+    assert world.look() == 0
+    assert receiver.calls == []
+
+
+def test_what_was_sent_once_is_sent_again_although_its_job_is_gone(world, receiver):
+    webhook_id = world.webhook(receiver.url)
+    world.tell()
+    receiver.script = [(500, {})]
+    world.look()
+    rows.change(world.database, "DELETE FROM job_events")
+    world.now += timedelta(seconds=5)
+    world.look()
+    assert world.only(webhook_id).state == "delivered"
+    first, second = receiver.calls
+    assert first.body == second.body
+
+
 def test_a_name_that_turns_private_after_its_webhook_was_made_is_refused(
     world, receiver
 ):

@@ -61,6 +61,7 @@ class World:
                 INSERT INTO job_events (tenant_id, job_id, at, kind, body)
                 SELECT :tenant, :job, now(), :kind, CAST(:body AS json)
                 RETURNING id, tenant_id, job_id, kind
+            ), moved AS (SELECT id, parent_id FROM jobs WHERE id = :job
             ), {ENQUEUE} SELECT count(*) FROM event"""
         with self.database.system() as connection:
             connection.execute(

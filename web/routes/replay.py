@@ -2,16 +2,19 @@
 
 from typing import Any
 
+import orjson
 from apiflask import APIBlueprint
 from flask import Response, request
 
 from db import audit, idempotency
 from db.jobs import JobFilter
+from db.keys import Identity
+from db.session import Connection
 from tasks import replay, submit
 from web.door import door, identity
 from web.openapi import answers
 from web.representation import json_response
-from web.requests import idempotency_key, next_link, whole_number
+from web.requests import idempotency_key, json_body, next_link, whole_number
 from web.routes.jobs import job_response
 from web.schemas.audit import AuditList
 from web.schemas.jobs import JobOut, Page, ReplayJobs, ReplayOut
@@ -58,6 +61,30 @@ def retry_job(job_id: str) -> Response:
 def replay_jobs(body: ReplayJobs) -> Response:
     """Submit again the failed jobs that a filter finds, each only once."""
     who = identity()
+    key = idempotency_key()
+    mark = submit.fingerprint(request.path, json_body()) if key else b""
+    with door().database.tenant(who.tenant_id) as connection:
+        if key is not None:
+            known = idempotency.recall(
+                connection, tenant_id=who.tenant_id, key=key, fingerprint=mark
+            )
+            if known is not None:
+                answer = json_response(orjson.loads(known))
+                answer.headers["Idempotency-Replayed"] = "true"
+                return answer
+        result = _replay(connection, who, body)
+        if key is not None:
+            idempotency.remember(
+                connection,
+                tenant_id=who.tenant_id,
+                key=key,
+                fingerprint=mark,
+                resource_id=orjson.dumps(result).decode(),
+            )
+    return json_response(result)
+
+
+def _replay(connection: Connection, who: Identity, body: ReplayJobs) -> dict[str, Any]:
     chosen = body.filter
     wanted = JobFilter(
         states=[chosen.state],
@@ -67,21 +94,19 @@ def replay_jobs(body: ReplayJobs) -> Response:
         since=chosen.since,
         until=chosen.until,
     )
-    with door().database.tenant(who.tenant_id) as connection:
-        done = replay.replay(
-            connection,
-            tenant_id=who.tenant_id,
-            wanted=wanted,
-            pace=(body.limit, body.per_minute),
-            key_id=who.key_id,
-        )
-    return json_response(
-        {
-            "replayed": [{"id": old, "new_id": new} for old, new in done.replayed],
-            "refused": [{"id": old, "detail": why} for old, why in done.refused],
-            "left": done.left,
-        }
+    done = replay.replay(
+        connection,
+        tenant_id=who.tenant_id,
+        wanted=wanted,
+        pace=(body.limit, body.per_minute),
+        key_id=who.key_id,
+        cursor=body.cursor,
     )
+    return {
+        "replayed": [{"id": old, "new_id": new} for old, new in done.replayed],
+        "refused": [{"id": old, "detail": why} for old, why in done.refused],
+        "next_cursor": done.next_cursor,
+    }
 
 
 @bp.get("/audit")

@@ -48,11 +48,13 @@ def create_webhook(body: CreateWebhook) -> Response:
     """Create a webhook; the answer holds its secret, which is not shown again."""
     tenant_id, key = identity().tenant_id, idempotency_key()
     mark = fingerprint(request.path, json_body())
-    _check(body.url)
     with door().database.tenant(tenant_id) as connection:
-        known = key and idempotency.recall(
-            connection, tenant_id=tenant_id, key=key, fingerprint=mark
-        )
+        known = _recall(connection, key, mark)
+    if known is None:
+        # Outside of any transaction, after which another may have used the key.
+        _check(body.url)
+    with door().database.tenant(tenant_id) as connection:
+        known = _recall(connection, key, mark)
         made = _find(connection, known) if known else _create(connection, body)
         if key and not known:
             idempotency.remember(
@@ -207,6 +209,14 @@ def _check(url: str) -> None:
         target(url, listed=listed_hosts(door().settings.webhook_hosts))
     except (Refused, Unresolved) as error:
         raise InvalidParams(str(error), (FieldError("/url", str(error)),)) from error
+
+
+def _recall(connection: Connection, key: str | None, mark: bytes) -> str | None:
+    if key is None:
+        return None
+    return idempotency.recall(
+        connection, tenant_id=identity().tenant_id, key=key, fingerprint=mark
+    )
 
 
 def _create(connection: Connection, body: CreateWebhook) -> Webhook:

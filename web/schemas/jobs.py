@@ -15,6 +15,7 @@ from tasks.inputs import Instant
 Label = Annotated[str, Field(max_length=200)]
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 LARGEST_BATCH = 1_000
+MOST_WAITS = 100
 BatchEntry = Annotated[Any, WithJsonSchema({"$ref": "#/components/schemas/SubmitJob"})]
 """Anything, so that one bad item does not refuse the others; meant is SubmitJob."""
 
@@ -68,7 +69,7 @@ class SubmitJob(Body):
     )
     after: list[Key] = Field(
         default=[],
-        max_length=LARGEST_BATCH,
+        max_length=MOST_WAITS,
         description="Ids of jobs to wait for; in a batch also refs of earlier items.",
     )
     on_failure: Literal["cancel", "fail", "run"] = Field(
@@ -129,6 +130,9 @@ class ReplayJobs(Body):
     per_minute: int | None = Field(
         default=None, ge=1, le=60_000, description="How many may start in a minute."
     )
+    cursor: str | None = Field(
+        default=None, max_length=200, description="The next_cursor of the call before."
+    )
 
 
 class ReplayOut(BaseModel):
@@ -136,7 +140,7 @@ class ReplayOut(BaseModel):
 
     replayed: list[dict[str, str]]
     refused: list[dict[str, str]]
-    left: bool
+    next_cursor: str | None
 
 
 class JobProgress(BaseModel):

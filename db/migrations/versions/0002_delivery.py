@@ -178,8 +178,8 @@ _TABLES = {
 _INDEXES = """
 CREATE INDEX ix_job_dependencies_after_id ON job_dependencies (after_id);
 CREATE INDEX ix_webhooks_tenant_id ON webhooks (tenant_id);
-CREATE INDEX ix_webhook_deliveries_due ON webhook_deliveries (next_attempt_at)
-    WHERE state = 'pending';
+CREATE INDEX ix_webhook_deliveries_due ON webhook_deliveries
+    (webhook_id, next_attempt_at, id) WHERE state = 'pending';
 CREATE INDEX ix_webhook_deliveries_webhook_id_id ON webhook_deliveries (webhook_id, id);
 CREATE INDEX ix_webhook_deliveries_ended_at ON webhook_deliveries (ended_at)
     WHERE ended_at IS NOT NULL;
