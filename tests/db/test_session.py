@@ -296,3 +296,8 @@ def test_sessions_have_the_patience_they_were_given(database_url):
         for name, value in patience.items():
             assert connection.scalar(sa.text(f"SHOW {name}")) == value
         assert connection.scalar(sa.text("SHOW timezone")) == "UTC"
+
+
+def test_plans_are_never_compiled_which_takes_longer_than_running_them(database):
+    with database.system() as connection:
+        assert connection.scalar(sa.text("SHOW jit")) == "off"
