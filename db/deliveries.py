@@ -107,7 +107,8 @@ _COLUMNS = (
 # so that receivers that do not answer cannot take every thread. Whose turn it is goes
 # before who has waited longest: a backlog, however old, holds up its owner alone. The
 # webhooks are found by leaps through ix_webhook_deliveries_due, and no more is read of
-# each than it may be sent, so that a backlog costs nothing.
+# each than it may be sent, so that a backlog costs nothing. Some more than are taken
+# come next, because another process may have them in its hands.
 _CLAIM = text("""
 WITH RECURSIVE busy AS (SELECT CAST(:busy AS jsonb) AS counts
 ), waiting AS (
@@ -133,10 +134,14 @@ WITH RECURSIVE busy AS (SELECT CAST(:busy AS jsonb) AS counts
             PARTITION BY tenant_id ORDER BY place, next_attempt_at, id)
         + coalesce(CAST(counts ->> CAST(tenant_id AS text) AS integer), 0) AS place
     FROM busy, line WHERE place <= :each
+), next AS (
+    SELECT id, place FROM fair WHERE place <= :tenant
+    ORDER BY place, next_attempt_at, id LIMIT 4 * :limit
 ), taken AS (
-    SELECT d.id FROM webhook_deliveries AS d JOIN fair ON fair.id = d.id
-    WHERE fair.place <= :tenant AND d.state = 'pending' AND d.next_attempt_at <= :now
-    ORDER BY fair.place, d.next_attempt_at, d.id LIMIT :limit
+    SELECT d.id FROM webhook_deliveries AS d JOIN next ON next.id = d.id
+    WHERE d.id = ANY(ARRAY(SELECT id FROM next))
+        AND d.state = 'pending' AND d.next_attempt_at <= :now
+    ORDER BY next.place, d.next_attempt_at, d.id LIMIT :limit
     FOR UPDATE OF d SKIP LOCKED
 ), claimed AS (
     UPDATE webhook_deliveries AS d SET attempts = d.attempts + 1,
@@ -156,8 +161,8 @@ LEFT JOIN jobs ON jobs.id = claimed.job_id
 LEFT JOIN job_events ON job_events.id = claimed.event_id
 ORDER BY claimed.created_at, claimed.id
 """)
-# An event may be written, and a delivery asked for, while its webhook is being disabled.
-# A look fails so many at most, and never waits for what others have in their hands.
+# An event may be written, or a delivery asked for, while its webhook is being disabled.
+# A look fails some of them, and never waits for what others have in their hands.
 _STRANDED = text("""
 WITH stranded AS (
     SELECT one.id FROM webhooks CROSS JOIN LATERAL (

@@ -106,6 +106,7 @@ for _name, _columns, _where in (
     ),
     ("live", "tenant_id queue state", jobs.c.state.in_(["queued", "running"])),
     ("blocked", "id", jobs.c.blocked),
+    ("retry_of", "retry_of", jobs.c.retry_of.is_not(None)),
     ("parent_id", "parent_id part", jobs.c.parent_id.is_not(None)),
     ("parts", "id", (jobs.c.step == "parts") & (jobs.c.state == "running")),
 ):

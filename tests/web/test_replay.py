@@ -176,10 +176,8 @@ def test_a_replay_with_a_key_is_done_once(api, fail):
     assert again.headers["Idempotency-Replayed"] == "true"
     other = api.post(REPLAY, json={"limit": 2}, headers=key)
     assert (other.status_code, other.json["type"]) == (422, "/problems/key-reused")
-    assert [api.job(one)["replayed_at"] is None for one in job_ids] == [
-        *(True, True),
-        False,
-    ]
+    left = [one for one in job_ids if api.job(one)["replayed_at"] is None]
+    assert left == job_ids[:2]
 
 
 def test_a_pace_spreads_the_starts_over_the_minutes(api, fail, available):

@@ -32,6 +32,7 @@ CREATE INDEX ix_jobs_key_live ON jobs
 CREATE INDEX ix_jobs_live ON jobs (tenant_id, queue, state)
     WHERE state IN ('queued', 'running');
 CREATE INDEX ix_jobs_blocked ON jobs (id) WHERE blocked;
+CREATE INDEX ix_jobs_retry_of ON jobs (retry_of) WHERE retry_of IS NOT NULL;
 CREATE INDEX ix_jobs_parent_id ON jobs (parent_id, part) WHERE parent_id IS NOT NULL;
 CREATE INDEX ix_jobs_parts ON jobs (id) WHERE step = 'parts' AND state = 'running';
 """
@@ -261,7 +262,7 @@ ALTER TABLE jobs DROP lane, DROP retry, DROP forgiven, DROP concurrency_key,
     DROP concurrency_limit, DROP starts_per_minute, DROP blocked, DROP parent_id,
     DROP step, DROP part, DROP replayed_at;
 DROP INDEX IF EXISTS ix_jobs_type_finished_at, ix_jobs_tenant_id_failed, ix_jobs_live,
-    ix_jobs_key_live
+    ix_jobs_key_live, ix_jobs_retry_of
 """
 
 
