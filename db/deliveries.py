@@ -130,7 +130,7 @@ WITH RECURSIVE busy AS (SELECT CAST(:busy AS jsonb) AS counts
         ORDER BY d.next_attempt_at, d.id LIMIT :each) AS first
     WHERE webhooks.enabled
 ), fair AS (
-    SELECT id, row_number() OVER (
+    SELECT id, next_attempt_at, row_number() OVER (
             PARTITION BY tenant_id ORDER BY place, next_attempt_at, id)
         + coalesce(CAST(counts ->> CAST(tenant_id AS text) AS integer), 0) AS place
     FROM busy, line WHERE place <= :each

@@ -31,6 +31,7 @@ _ROOM = Room(limit=_THREADS, tenant=_THREADS // 2, each=2)
 _SWEEP_EVERY_S = 1.0  # a retry becomes due without a notification
 _LEASE_S = 60.0
 _SUCCESS, _GONE = 2, 410  # a class of status codes, and a code
+_UNTOLD = "the job it tells of is gone"
 _HEADERS = {"Content-Type": "application/json", "User-Agent": "forebay"}
 
 
@@ -162,9 +163,8 @@ class Deliverer:
         at, began = self._outside.now(), time.monotonic()
         body = _body(due)
         if body is None:
-            error = "the job it tells of is gone"
             return Outcome(
-                delivered=False, at=at, duration_ms=0, body="{}", error=error
+                delivered=False, at=at, duration_ms=0, body="{}", error=_UNTOLD
             )
         answer, error = None, None
         try:

@@ -10,6 +10,8 @@ from tasks.settings import Settings
 from tests.db.emptied import database_url, kept_database_url
 from tests.tasks.registered import register
 from tests.workers.broker import Broker
+from tests.workers.receiver import Receiver, receiving
+from tests.workers.world import World
 from workers.runner import Runtime
 
 __all__ = ["database_url", "kept_database_url", "register"]
@@ -22,6 +24,22 @@ def runtime(database, settings) -> Runtime:
     """A worker that looks at its jobs often and is not patient."""
     quick = replace(settings, heartbeat_s=0.05, grace_s=0.1, retry_delay_s=0.01)
     return Runtime(database, quick, "here/1")
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A receiver of webhooks on this machine."""
+    with receiving() as found:
+        yield found
+
+
+@pytest.fixture
+def world(database, settings, tenant_id) -> Iterator[World]:
+    """A sender that may send to this machine."""
+    listed = replace(settings, webhook_hosts="127.0.0.1,hook.test")
+    found = World(database, listed, tenant_id)
+    yield found
+    found.deliverer.stop()
 
 
 @pytest.fixture(scope="session")

@@ -12,27 +12,12 @@ from standardwebhooks.webhooks import Webhook
 
 from db import deliveries, webhooks
 from tasks.webhooks import secret
-from tests.db import rows
 from tests.db.patience import until
 from tests.workers.receiver import Receiver, receiving
 from tests.workers.world import World
 from workers.deliverer import Deliverer
 
 pytestmark = pytest.mark.servers
-
-
-@pytest.fixture
-def receiver():
-    with receiving() as found:
-        yield found
-
-
-@pytest.fixture
-def world(database, settings, tenant_id):
-    listed = replace(settings, webhook_hosts="127.0.0.1,hook.test")
-    found = World(database, listed, tenant_id)
-    yield found
-    found.deliverer.stop()
 
 
 def test_an_event_is_delivered_and_the_official_library_verifies_it(
@@ -148,41 +133,6 @@ def test_a_receiver_s_retry_after_is_heeded_up_to_an_hour(world, receiver):
         world.now = due_at
 
 
-def test_gone_disables_the_webhook_and_gives_up_what_was_on_its_way(world, receiver):
-    webhook_id, other = world.webhook(receiver.url), world.webhook(receiver.url)
-    receiver.script = [(500, {}), (500, {})]
-    world.tell()
-    world.look()
-    world.now += timedelta(minutes=1)
-    receiver.script = [(410, {}), (410, {})]
-    rows.change(
-        world.database,
-        "UPDATE webhook_deliveries SET next_attempt_at = next_attempt_at + "
-        "interval '1 hour' WHERE webhook_id = :other",
-        other=other,
-    )
-    world.tell()
-    rows.change(
-        world.database,
-        "DELETE FROM webhook_deliveries WHERE webhook_id = :other AND attempts = 0",
-        other=other,
-    )
-    world.look()
-    with world.database.tenant(world.tenant_id) as connection:
-        found = webhooks.find(
-            connection, tenant_id=world.tenant_id, webhook_id=webhook_id
-        )
-    assert not found.enabled
-    assert found.disabled_reason == "the receiver answered 410 Gone"
-    assert {one.state for one in world.of(webhook_id)} == {"failed"}
-    assert world.only(other).state == "pending"
-    sent = len(receiver.calls)
-    world.tell()
-    assert len(world.of(webhook_id)) == 2
-    world.look()
-    assert len(receiver.calls) == sent + 1  # to the other one
-
-
 def test_what_was_sent_but_not_recorded_is_sent_again_under_the_same_id(
     world, receiver, monkeypatch, caplog
 ):
@@ -206,37 +156,6 @@ def test_what_was_sent_but_not_recorded_is_sent_again_under_the_same_id(
     assert first.body == second.body
     assert world.only(webhook_id).state == "delivered"
     assert world.log(world.only(webhook_id).id) == [(204, None)]
-
-
-@pytest.mark.parametrize("gone", ["job_events", "outbox, job_events, jobs"])
-def test_what_can_no_longer_be_told_is_failed_and_not_claimed_again(
-    world, receiver, gone
-):
-    webhook_id = world.webhook(receiver.url)
-    world.tell()
-    for table in gone.split(", "):
-        rows.change(world.database, f"DELETE FROM {table}")
-    assert world.look() == 1
-    found = world.only(webhook_id)
-    assert (found.state, found.attempts, found.body) == ("failed", 1, {})
-    assert found.last_error == "the job it tells of is gone"
-    assert world.log(found.id) == [(None, "the job it tells of is gone")]
-    world.now += timedelta(days=1)
-    assert world.look() == 0
-    assert receiver.calls == []
-
-
-def test_what_was_sent_once_is_sent_again_although_its_job_is_gone(world, receiver):
-    webhook_id = world.webhook(receiver.url)
-    world.tell()
-    receiver.script = [(500, {})]
-    world.look()
-    rows.change(world.database, "DELETE FROM job_events")
-    world.now += timedelta(seconds=5)
-    world.look()
-    assert world.only(webhook_id).state == "delivered"
-    first, second = receiver.calls
-    assert first.body == second.body
 
 
 def test_a_name_that_turns_private_after_its_webhook_was_made_is_refused(
