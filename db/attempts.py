@@ -70,12 +70,19 @@ SELECT count(*) FROM moved, told
 # ever sees a job between them. A try that Forebay itself broke off is forgiven: it
 # does not count towards the cap.
 _CAPPED = "attempt - forgiven >= max_attempts AND NOT :forgiven"
-_POLICY = """greatest(:retry_after, coalesce(:delay, least(
-    coalesce((retry ->> 'max_delay_s')::float, 300),
-    coalesce((retry ->> 'delay_s')::float, :first)
-        * power(coalesce((retry ->> 'factor')::float, 2),
+
+
+def _policy(name: str, default: str) -> str:
+    # Rounded: PostgreSQL refuses products too small for a double, and a policy that it
+    # refuses would keep a job from ever being given back.
+    return f"coalesce(round((retry ->> '{name}')::numeric, 6)::float, {default})"
+
+
+_POLICY = f"""greatest(:retry_after, coalesce(:delay, least(
+    {_policy("max_delay_s", "300")},
+    {_policy("delay_s", ":first")} * power({_policy("factor", "2")},
             greatest(0, moved.attempt - 2 - forgiven)))
-    * (1 - coalesce((retry ->> 'jitter')::float, 0.5) * random())))"""
+    * (1 - {_policy("jitter", "0.5")} * random())))"""
 _GIVE_BACK = text(f"""
 WITH moved AS (
     UPDATE jobs SET

@@ -55,6 +55,7 @@ def test_a_listener_hears_what_happens_after_it_says_it_listens(database, tenant
     assert next(listening) is None
     job_id = rows.queued(database, tenant_id)
     assert _hear(listening) == "system"
+    assert _hear(listening) == f"{tenant_id}:{job_id}:0:queued"
     rows.claim(database, job_id)
     assert _hear(listening).endswith(":running")
     listening.close()

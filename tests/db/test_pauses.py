@@ -66,6 +66,15 @@ def test_a_pause_lies_between_its_length_and_what_jitter_leaves_of_it(
         assert longest * (1 - jitter) - 1e-5 <= pause_s <= longest + 1e-5
 
 
+@pytest.mark.parametrize("name", ["delay_s", "max_delay_s", "jitter"])
+def test_a_policy_too_small_for_a_double_gives_the_job_back_all_the_same(
+    database, tenant_id, name
+):
+    retry = {"delay_s": 1.0, "max_delay_s": 1.0, "jitter": 0.5, name: 5e-324}
+    job_id = rows.running(database, tenant_id, max_attempts=9, retry=retry)
+    assert all(0 <= pause_s <= 1 for pause_s in _pauses(database, job_id, 4))
+
+
 def test_a_job_without_a_policy_doubles_the_platforms_pause_with_half_jitter(
     database, tenant_id
 ):
