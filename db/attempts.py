@@ -75,7 +75,7 @@ _CAPPED = "attempt - forgiven >= max_attempts AND NOT :forgiven"
 def _policy(name: str, default: str) -> str:
     # Rounded: PostgreSQL refuses products too small for a double, and a policy that it
     # refuses would keep a job from ever being given back.
-    return f"coalesce(round((retry ->> '{name}')::numeric, 6)::float, {default})"
+    return f"coalesce(round((retry ->> '{name}')::numeric, 9)::float, {default})"
 
 
 _POLICY = f"""greatest(:retry_after, coalesce(:delay, least(
