@@ -1,5 +1,6 @@
 """Asking whether processes have ended, also where nobody reaps the orphans."""
 
+import time
 from collections.abc import Sequence
 
 import psutil
@@ -15,5 +16,9 @@ def still_running(
     An orphan that ended is a zombie for as long as process 1 does not reap it, which
     in many containers is for ever.
     """
-    _, left = psutil.wait_procs(processes, timeout=within_s)
-    return [one for one in left if lives(one)]
+    ends_at = time.monotonic() + within_s
+    while (left := [one for one in processes if lives(one)]) and (
+        time.monotonic() < ends_at
+    ):
+        time.sleep(0.05)
+    return left
