@@ -1,6 +1,7 @@
 """Fixtures every room may use: a migrated database for each test that asks."""
 
 import itertools
+import logging
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -18,8 +19,12 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(autouse=True)
 def _no_ids_of_other_tests() -> None:
-    """What one test's requests bound to the log must not show in another's."""
+    """What one test's requests bound to the log must not show in another's.
+
+    Nor must the level count that Celery's embedded worker gives the root logger.
+    """
     structlog.contextvars.clear_contextvars()
+    logging.getLogger().setLevel(logging.WARNING)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
@@ -24,6 +25,8 @@ SCRIPTS = "lib/rabbitmq/lib/rabbitmq_server-*/sbin"
 USER, PASSWORD = "guest", "guest"
 # One day in milliseconds: RabbitMQ's own half hour closes the channel of a worker
 # that is busy with a long task.
+_NOT_YET = "requires the 'rabbit' app to be running"
+_COMMANDS_WITHIN_S = 20.0
 CONSUMER_TIMEOUT_MS = 86_400_000
 
 
@@ -120,14 +123,19 @@ class RabbitMQServer(RabbitMQClient, Server):
         Raises:
             RuntimeError: rabbitmqctl refuses; the message is its answer.
         """
-        done = subprocess.run(
-            [str(scripts() / "rabbitmqctl"), "--quiet", *arguments],
-            env=self._environment(),
-            cwd=self.directory,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        # A node opens its port a moment before it takes commands.
+        ends_at = time.monotonic() + _COMMANDS_WITHIN_S
+        while True:
+            done = subprocess.run(
+                [str(scripts() / "rabbitmqctl"), "--quiet", *arguments],
+                env=self._environment(),
+                cwd=self.directory,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if _NOT_YET not in done.stderr or time.monotonic() > ends_at:
+                break
         if done.returncode:
             raise RuntimeError(f"rabbitmqctl {arguments}: {done.stdout}{done.stderr}")
         return done.stdout
