@@ -135,9 +135,10 @@ WITH item AS (
     SELECT :tenant_id, id, now(), 'queued', '{"state": "queued", "attempt": 1}'
     FROM item ORDER BY id
 )
-SELECT now(), pg_notify('forebay_outbox', queue),
+SELECT now(), pg_notify('forebay_outbox', CASE WHEN keyed THEN 'keyed' ELSE queue END),
     pg_notify('forebay_jobs', concat_ws(':', :tenant_id, id, 0, 'queued'))
-FROM (SELECT queue, min(id) AS id FROM item GROUP BY queue) AS queues
+FROM (SELECT queue, concurrency_key IS NOT NULL AS keyed, min(id) AS id
+    FROM item GROUP BY 1, 2) AS queues
 """)
 
 # A message that the dispatcher holds stays: it locks the message first and the job

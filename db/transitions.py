@@ -29,7 +29,8 @@ message AS (
         concurrency_key IS NULL
     FROM moved WHERE {which}
     ON CONFLICT (job_id, attempt) DO NOTHING
-    RETURNING pg_notify('forebay_outbox', queue)
+    RETURNING pg_notify('forebay_outbox',
+        CASE WHEN admitted THEN queue ELSE 'keyed' END)
 )
 """
 

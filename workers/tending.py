@@ -18,6 +18,8 @@ _log = logging.getLogger(__name__)
 _SWEEP_EVERY_S = 1.0
 _SHARE = 0.1
 _FOLLOWED = 200
+KEYED = "keyed"
+"""What is notified in place of a queue where a job with a concurrency key waits."""
 _ENDS = (*FINAL_STATES, "cancel_requested")
 
 
@@ -54,8 +56,10 @@ class Tending:
         """Take note of a notification; None means that some may have been lost."""
         if payload is None:
             self._sweep_at = 0.0
-        elif ":" not in payload:
+        elif payload == KEYED:
             self._keyed = True
+        elif ":" not in payload:
+            return
         else:
             _tenant, job_id, _event, kind = payload.split(":")
             if kind not in _ENDS or not (self._waits or self._keyed):

@@ -5,7 +5,7 @@ import pytest
 from db import dependencies, jobs
 from db.dependencies import Edge
 from tests.db import rows
-from workers.tending import Tending
+from workers.tending import KEYED, Tending
 
 pytestmark = pytest.mark.servers
 
@@ -53,7 +53,7 @@ def test_a_keyed_job_heard_of_while_another_look_runs_is_looked_for_again(
     def slow(connection):
         found = admit(connection)
         rows.queued(database, tenant_id, concurrency_key="k", concurrency_limit=1)
-        tending.hear("system")
+        tending.hear(KEYED)
         monkeypatch.setattr(line, "admit", admit)
         return found
 
