@@ -100,6 +100,8 @@ class Hub:
                     if self._closed.is_set():
                         return
             except Exception as error:  # noqa: BLE001 - the database will come back
+                if self._closed.is_set():
+                    return
                 _log.warning("listening interrupted: %s", error)
                 self._closed.wait(1)
 

@@ -54,8 +54,25 @@ def settings(database_url, tmp_path_factory) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def make_app() -> Iterator[Callable[[Settings], APIFlask]]:
-    """Make further applications; all are closed at the end."""
+def app(settings) -> Iterator[APIFlask]:
+    """The shared application."""
+    shared = create_app(settings)
+    yield shared
+    shared.extensions["forebay"].close()
+
+
+@pytest.fixture
+def own_databases(postgres_server) -> Iterator[list[str]]:
+    """Databases of this test alone, dropped after whatever used them is closed."""
+    names: list[str] = []
+    yield names
+    for name in names:
+        postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def make_app(own_databases) -> Iterator[Callable[[Settings], APIFlask]]:
+    """Make further applications; all are closed at the end of the test."""
     made: list[APIFlask] = []
 
     def make(settings: Settings) -> APIFlask:
@@ -67,19 +84,13 @@ def make_app() -> Iterator[Callable[[Settings], APIFlask]]:
         one.extensions["forebay"].close()
 
 
-@pytest.fixture(scope="session")
-def app(make_app, settings) -> APIFlask:
-    """The shared application."""
-    return make_app(settings)
-
-
 @pytest.fixture
-def own_settings(postgres_server, _template, settings) -> Iterator[Settings]:
+def own_settings(postgres_server, _template, own_databases, settings) -> Settings:
     """Settings with a database that no other test writes to."""
     name = f"forebay_web_{next(_numbers)}"
     postgres_server.create_database(name, template=_template)
-    yield replace(settings, database_url=postgres_server.url(name))
-    postgres_server.drop_database(name)
+    own_databases.append(name)
+    return replace(settings, database_url=postgres_server.url(name))
 
 
 def _tenant(database: Database) -> int:
