@@ -1,16 +1,23 @@
 """The shelf of models: one file each, found by walking the folder.
 
-A model is a function of the history and its context that returns the mean forecast.
+A local model is a function of one history and its context that returns the mean
+forecast. A global model is fitted once on many histories and then forecasts each.
 """
 
 import importlib
 import pkgutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cache
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
+
+import numpy as np
 
 from forecasting.arrays import FloatArray, TimeArray
+
+
+def _no_columns() -> FloatArray:
+    return np.empty((0, 0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +31,13 @@ class ModelContext:
         times: UTC times of the history, shape (n,), datetime64[us].
         future_times: UTC times to forecast, shape (horizon,), datetime64[us].
         seed: seed of every random choice.
+        names: names of the covariates, one for each column.
+        covariates: their values beside the history, shape (n, columns), no NaN; shape
+            (0, 0) without any.
+        future_covariates: their values as they were known at the cutoff for the steps
+            to forecast, shape (horizon, columns); a column known only for the past is
+            all NaN.
+        attributes: static attributes of the series, such as its region.
     """
 
     horizon: int
@@ -32,48 +46,206 @@ class ModelContext:
     times: TimeArray
     future_times: TimeArray
     seed: int
-
-
-Predict: TypeAlias = Callable[[FloatArray, ModelContext], FloatArray]
+    names: tuple[str, ...] = ()
+    covariates: FloatArray = field(default_factory=_no_columns)
+    future_covariates: FloatArray = field(default_factory=_no_columns)
+    attributes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
+class Case:
+    """One history to learn from or to forecast, and its context.
+
+    Attributes:
+        history: known values, shape (n,), no NaN.
+        context: what is known besides.
+    """
+
+    history: FloatArray
+    context: ModelContext
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """What each part of a model adds to its forecast of one series.
+
+    Attributes:
+        names: of the parts, the first is "base".
+        values: shape (parts, horizon), unit of the series; sums to the forecast.
+    """
+
+    names: tuple[str, ...]
+    values: FloatArray
+
+
+class Fitted(Protocol):
+    """A global model that has learned; it can be kept as bytes."""
+
+    def predict(self, cases: Sequence[Case]) -> list[FloatArray]:
+        """Forecast each case; a case that cannot be forecast gives NaN."""
+
+    def explain(self, cases: Sequence[Case]) -> list[Contributions]:
+        """Split each forecast into parts that sum to it."""
+
+    def state(self) -> bytes:
+        """Return what ``restore`` of the same model takes; never a pickle."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regime:
+    """What kind of series a panel holds, for a model to say whether it suits.
+
+    Attributes:
+        series: how many.
+        points: median length in steps.
+        season: in steps; 1 means none.
+        horizon: in steps.
+        zeros: share of the values that are zero, from 0 to 1.
+        positive: whether every value is above zero.
+        covariates: how many are known for the future.
+    """
+
+    series: int
+    points: int
+    season: int
+    horizon: int
+    zeros: float
+    positive: bool
+    covariates: int
+
+
+Predict: TypeAlias = Callable[[FloatArray, ModelContext], FloatArray]
+Fit: TypeAlias = Callable[[Sequence[Case]], Fitted]
+Restore: TypeAlias = Callable[[bytes], Fitted]
+Suits: TypeAlias = Callable[[Regime], bool]
+Cost: TypeAlias = Callable[[Regime], float]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Model:
-    """A registered model.
+    """A registered model; exactly one of ``local`` and ``fit`` is given.
 
     Attributes:
         name: the public name.
-        predict: history (n,) without NaN, context -> mean (horizon,), same unit; raises
+        local: history (n,) without NaN, context -> mean (horizon,), same unit; raises
             ModelUnfit when the history does not allow a fit.
+        fit: cases -> a fitted global model; raises ModelUnfit.
+        restore: the state of a fitted global model -> the same model.
         calibration: backtest windows worth its CPU time for the quantiles.
         equivariant: whether shifting or scaling the history does the same to the mean.
+        covariates: whether it uses covariates.
+        suits: whether "auto" tries it on series of this kind.
+        cost: CPU milliseconds for a fit and a forecast of one series, estimated. A
+            fixed formula and never a clock, so that a budget decides the same twice.
     """
 
     name: str
-    predict: Predict
-    calibration: int
-    equivariant: bool
+    local: Predict | None = None
+    fit: Fit | None = None
+    restore: Restore | None = None
+    calibration: int = 10
+    equivariant: bool = False
+    covariates: bool = False
+    suits: Suits
+    cost: Cost
+
+    def predict(self, history: FloatArray, context: ModelContext) -> FloatArray:
+        """Forecast one series that is all there is to learn from.
+
+        Raises:
+            ModelUnfit: the history does not allow a fit.
+        """
+        if self.local is not None:
+            return self.local(history, context)
+        assert self.fit is not None  # noqa: S101 - one of the two is given
+        case = Case(history, context)
+        return self.fit([case]).predict([case])[0]
 
 
 _REGISTRY: dict[str, Model] = {}
 
 
+def always(_regime: Regime) -> bool:
+    """Suit every kind of series."""
+    return True
+
+
+def never(_regime: Regime) -> bool:
+    """Suit no kind: "auto" leaves the model to callers who name it."""
+    return False
+
+
+def milliseconds(each: float) -> Cost:
+    """Cost the same for every series."""
+    return lambda _regime: each
+
+
 def model(
-    name: str, *, calibration: int = 10, equivariant: bool = False
+    name: str,
+    *,
+    suits: Suits,
+    cost: Cost,
+    calibration: int = 10,
+    equivariant: bool = False,
+    covariates: bool = False,
 ) -> Callable[[Predict], Predict]:
-    """Register the decorated function under a public name.
+    """Register the decorated function as a local model under a public name.
 
     Raises:
         ValueError: the name is taken.
-    """
+    """  # noqa: DOC502 - raised by _register
 
     def register(predict: Predict) -> Predict:
-        if name in _REGISTRY:
-            raise ValueError(f"two models are called {name!r}")
-        _REGISTRY[name] = Model(name, predict, calibration, equivariant)
+        _register(
+            Model(
+                name=name,
+                local=predict,
+                calibration=calibration,
+                equivariant=equivariant,
+                covariates=covariates,
+                suits=suits,
+                cost=cost,
+            )
+        )
         return predict
 
     return register
+
+
+def global_model(
+    name: str,
+    *,
+    suits: Suits,
+    cost: Cost,
+    restore: Restore,
+    covariates: bool = False,
+) -> Callable[[Fit], Fit]:
+    """Register the decorated function as the fit of a global model.
+
+    Raises:
+        ValueError: the name is taken.
+    """  # noqa: DOC502 - raised by _register
+
+    def register(fit: Fit) -> Fit:
+        _register(
+            Model(
+                name=name,
+                fit=fit,
+                restore=restore,
+                covariates=covariates,
+                suits=suits,
+                cost=cost,
+            )
+        )
+        return fit
+
+    return register
+
+
+def _register(new: Model) -> None:
+    if new.name in _REGISTRY:
+        raise ValueError(f"two models are called {new.name!r}")
+    _REGISTRY[new.name] = new
 
 
 @cache

@@ -5,7 +5,7 @@ import numpy as np
 from forecasting.arrays import FloatArray
 from forecasting.errors import ModelUnfit
 from forecasting.fitting import contained_fit, recent
-from forecasting.models import ModelContext, model
+from forecasting.models import ModelContext, milliseconds, model
 
 # The start values come from a heuristic that needs ten points.
 _LEAST_POINTS = 10
@@ -13,7 +13,7 @@ _LEAST_POINTS = 10
 _LONGEST_SEASON = 400
 
 
-@model("ets", calibration=20)
+@model("ets", suits=lambda one: one.season <= 12, cost=milliseconds(60), calibration=20)
 def ets(history: FloatArray, context: ModelContext) -> FloatArray:
     """Forecast by exponential smoothing of the last 60 seasons (at least 200 points).
 

@@ -9,7 +9,7 @@ from forecasting.arrays import FloatArray
 from forecasting.errors import ModelUnfit
 from forecasting.features import LagPlan, anchor, feature_rows
 from forecasting.fitting import contained_fit
-from forecasting.models import ModelContext, model
+from forecasting.models import ModelContext, always, milliseconds, model
 
 # Cost bounds: about one year of hours, and the sample of (cutoff, step) rows drawn from
 # it. More rows of the same series gained nothing on loads, prices and M4 hours.
@@ -37,7 +37,7 @@ _PARAMETERS = {
 }
 
 
-@model("lightgbm", calibration=14)
+@model("lightgbm", suits=always, cost=milliseconds(500), calibration=14)
 def lightgbm(history: FloatArray, context: ModelContext) -> FloatArray:
     """Correct the seasonal naive with trees that know lags, means and the calendar.
 

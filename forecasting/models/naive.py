@@ -3,10 +3,10 @@
 import numpy as np
 
 from forecasting.arrays import FloatArray
-from forecasting.models import ModelContext, model
+from forecasting.models import ModelContext, always, milliseconds, model
 
 
-@model("naive", calibration=30, equivariant=True)
+@model("naive", suits=always, cost=milliseconds(0.02), calibration=30, equivariant=True)
 def naive(history: FloatArray, context: ModelContext) -> FloatArray:
     """Repeat the last value.
 

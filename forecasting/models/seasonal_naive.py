@@ -4,10 +4,16 @@ import numpy as np
 
 from forecasting.arrays import FloatArray
 from forecasting.errors import ModelUnfit
-from forecasting.models import ModelContext, model
+from forecasting.models import ModelContext, always, milliseconds, model
 
 
-@model("seasonal_naive", calibration=30, equivariant=True)
+@model(
+    "seasonal_naive",
+    suits=always,
+    cost=milliseconds(0.02),
+    calibration=30,
+    equivariant=True,
+)
 def seasonal_naive(history: FloatArray, context: ModelContext) -> FloatArray:
     """Repeat the last season; with a season of 1 this is the naive forecast.
 

@@ -5,13 +5,13 @@ import numpy as np
 from forecasting.arrays import FloatArray
 from forecasting.errors import ModelUnfit
 from forecasting.fitting import contained_fit, recent
-from forecasting.models import ModelContext, model
+from forecasting.models import ModelContext, always, milliseconds, model
 
 _LEAST_POINTS = 5
 _ROUND_OFF = 1e-12
 
 
-@model("theta", calibration=20, equivariant=True)
+@model("theta", suits=always, cost=milliseconds(5), calibration=20, equivariant=True)
 def theta(history: FloatArray, context: ModelContext) -> FloatArray:
     """Forecast the last 60 seasons (at least 200 points) by the theta method.
 
