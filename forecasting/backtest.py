@@ -1,26 +1,24 @@
 """Rolling-origin backtests: the same code path as the forecast, cut off earlier."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import takewhile
 
 import numpy as np
 
 from forecasting.arrays import FloatArray
-from forecasting.errors import ModelUnfit
+from forecasting.covariates import Covariate, align
+from forecasting.errors import InvalidSeries, ModelUnfit
 from forecasting.frequency import Frequency, times_after
 from forecasting.grid import RegularSeries
-from forecasting.models import ModelContext, registered_models
+from forecasting.losses import seasonal_error
+from forecasting.models import Case, Fitted, Model, ModelContext, registered_models
 
 # A forecast this many ranges outside everything ever seen is taken for a failed fit.
 _RANGES_OUTSIDE = 3.0
-_LEAST_HISTORY = 5
-# Windows that choose the model, and the fewest that can do so on their own.
-_SELECTION = 4
-_LEAST_SELECTION = 2
+LEAST_HISTORY = 5
 # Earlier windows before the stride gives up phase for number.
 _WANTED_EARLIER = 10
-_MOST_EARLIER = 60
 
 
 @dataclass(frozen=True)
@@ -28,12 +26,15 @@ class Problem:
     """One series on its grid and what is to be forecast.
 
     Attributes:
+        unique_id: the name of the series.
         series: the regular series.
         frequency: its step.
         horizon: steps to forecast.
         season: steps, at least 1.
         long_season: a second season in steps, or None.
         seed: seed of every random choice.
+        covariates: what is known besides the series.
+        attributes: static attributes, by name.
     """
 
     series: RegularSeries
@@ -42,19 +43,63 @@ class Problem:
     season: int
     long_season: int | None
     seed: int
+    unique_id: str = "series"
+    covariates: tuple[Covariate, ...] = ()
+    attributes: tuple[tuple[str, str], ...] = ()
+    _contexts: dict[int, ModelContext] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def baseline(self) -> str:
         """The name of the model that every other one has to beat."""
-        return "seasonal_naive" if self.season > 1 else "naive"
+        seasonal = self.season > 1 and self.series.values.size > self.season
+        return "seasonal_naive" if seasonal else "naive"
 
     @property
     def final(self) -> int:
         """The index of the latest value."""
         return self.series.values.size - 1
 
-    def context(self, cutoff: int) -> ModelContext:
+    def scale(self, cutoff: int) -> float:
+        """Tell the error of the seasonal naive known at a cutoff, always above zero.
+
+        Series too short for a season, or that never changed, take the naive's error,
+        then their size, then 1.
+        """
+        known = self.series.known[: cutoff + 1]
+        for lag in (self.season, 1):
+            error = seasonal_error(known, season=lag) if known.size > lag else 0.0
+            if error > 0:
+                return error
+        return float(np.nanmax(np.abs(known), initial=0.0)) or 1.0
+
+    def case(self, cutoff: int) -> Case:
         """Describe the forecast that starts after index `cutoff`."""
+        # A read-only view: no model can change what the next one sees.
+        history = self.series.values[: cutoff + 1].view()
+        history.flags.writeable = False
+        return Case(history, self.context(cutoff))
+
+    def context(self, cutoff: int) -> ModelContext:
+        """Describe what is known besides the history at index `cutoff`.
+
+        Raises:
+            InvalidSeries: a covariate is not known for the steps to forecast.
+        """
+        if cutoff not in self._contexts:
+            self._contexts[cutoff] = self._context(cutoff)
+        return self._contexts[cutoff]
+
+    def informed(self, cutoff: int) -> bool:
+        """Tell whether every covariate is known for a forecast from this index."""
+        try:
+            self.context(cutoff)
+        except InvalidSeries:
+            return False
+        return True
+
+    def _context(self, cutoff: int) -> ModelContext:
         times = self.series.times
         if cutoff == self.final:
             ahead = times_after(
@@ -62,62 +107,65 @@ class Problem:
             )
         else:
             ahead = times[cutoff + 1 : cutoff + 1 + self.horizon]
-        return ModelContext(
+        plain = ModelContext(
             horizon=self.horizon,
             season=self.season,
             long_season=self.long_season,
             times=times[: cutoff + 1],
             future_times=ahead,
             seed=self.seed,
+            attributes=self.attributes,
+        )
+        return self._with_covariates(plain) if self.covariates else plain
+
+    def _with_covariates(self, plain: ModelContext) -> ModelContext:
+        found = align(
+            self.covariates,
+            grid_times=plain.times,
+            cutoff_time=plain.times[-1],
+            future_times=plain.future_times,
+        )
+        return ModelContext(
+            **{name: getattr(plain, name) for name in _PLAIN},
+            names=found.names,
+            covariates=found.past,
+            future_covariates=found.future,
         )
 
 
+_PLAIN = (
+    "horizon",
+    "season",
+    "long_season",
+    "times",
+    "future_times",
+    "seed",
+    "attributes",
+)
+
+
 @dataclass(frozen=True)
-class Fold:
-    """One backtest window and what a model forecast for it.
+class Trial:
+    """How models did on the backtest windows of one series.
 
     Attributes:
-        cutoff: index of the latest value the model saw.
-        actual: observed values of the window, shape (horizon,), NaN where missing.
-        mean: forecast, shape (horizon,).
-        replaced: the model's output was absurd and the baseline took its place.
+        cutoffs: indices of the latest value each window's models saw, latest first.
+        actual: observed values, shape (windows, horizon), NaN where missing.
+        baseline: the baseline's means, shape (windows, horizon).
+        means: by model, shape (windows, horizon); the baseline's where it failed.
+        failures: by model, what went wrong in which window.
+        scale: the seasonal naive's error known at each cutoff, shape (windows,).
     """
 
-    cutoff: int
+    cutoffs: tuple[int, ...]
     actual: FloatArray
-    mean: FloatArray
-    replaced: bool
-
-    @property
-    def residuals(self) -> FloatArray:
-        """Observed minus forecast, shape (horizon,), NaN where missing."""
-        return self.actual - self.mean
+    baseline: FloatArray
+    means: dict[str, FloatArray]
+    failures: dict[str, dict[int, str]]
+    scale: FloatArray
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Cutoffs of the backtest, each latest first; windows of different parts are apart.
-
-    Attributes:
-        evaluation: the latest windows; their error is reported.
-        selection: the windows that choose the model.
-        earlier: further windows that may calibrate the quantiles.
-        nested: whether the evaluation played no part in the selection.
-    """
-
-    evaluation: tuple[int, ...]
-    selection: tuple[int, ...]
-    earlier: tuple[int, ...]
-    nested: bool
-
-    @property
-    def calibration(self) -> tuple[int, ...]:
-        """All cutoffs, latest first."""
-        own_selection = self.selection if self.nested else ()
-        return (*self.evaluation, *own_selection, *self.earlier)
-
-
-def plan_cutoffs(problem: Problem, *, windows: int) -> Plan:
+def plan_cutoffs(problem: Problem, *, windows: int, most: int) -> tuple[int, ...]:
     """Choose the cutoffs of the backtest.
 
     The evaluation takes the latest windows, end to end. The windows before it keep the
@@ -127,22 +175,23 @@ def plan_cutoffs(problem: Problem, *, windows: int) -> Plan:
     Args:
         problem: the series and the horizon.
         windows: windows of the evaluation, at least 1.
+        most: windows in all, the evaluation among them.
 
     Returns:
-        The plan; without any cutoff when the series is too short for one window.
+        Indices, latest first; none when the series is too short for one window.
+
+    References:
+        Tashman, Int. J. Forecasting 16 (2000) 437-450.
     """
     horizon = problem.horizon
-    first = max(2 * problem.season, _LEAST_HISTORY) - 1
+    first = max(2 * problem.season, LEAST_HISTORY) - 1
     latest = [problem.final - horizon * back for back in range(1, windows + 1)]
     evaluation = tuple(takewhile(lambda cutoff: cutoff >= first, latest))
     if not evaluation:
-        return Plan(evaluation=(), selection=(), earlier=(), nested=False)
+        return ()
     stride = _stride(problem, room=evaluation[-1] - first)
-    earlier = tuple(range(evaluation[-1] - stride, first - 1, -stride))[:_MOST_EARLIER]
-    if len(earlier) < _LEAST_SELECTION:
-        return Plan(evaluation, selection=evaluation, earlier=earlier, nested=False)
-    chosen, rest = earlier[:_SELECTION], earlier[_SELECTION:]
-    return Plan(evaluation, selection=chosen, earlier=rest, nested=True)
+    earlier = range(evaluation[-1] - stride, first - 1, -stride)
+    return (*evaluation, *earlier)[:most]
 
 
 def _stride(problem: Problem, *, room: int) -> int:
@@ -154,85 +203,141 @@ def _stride(problem: Problem, *, room: int) -> int:
     return problem.horizon
 
 
-def predict_at(problem: Problem, *, name: str, cutoff: int) -> tuple[FloatArray, bool]:
-    """Forecast with one model from one cutoff, guarded.
-
-    A forecast that is not finite, or further outside the range of the history than
-    three times that range, is replaced by the baseline.
+def guarded(model: Model, case: Case) -> FloatArray:
+    """Forecast with one local model, refusing what cannot be true.
 
     Args:
-        problem: the series and the horizon.
-        name: a registered model.
-        cutoff: index of the latest value the model may see.
+        model: a local model.
+        case: the history and its context.
 
     Returns:
-        Mean, shape (horizon,), and whether it was replaced.
+        Mean, shape (horizon,).
 
     Raises:
-        ModelUnfit: the model cannot be fitted to this history.
+        ModelUnfit: the model cannot be fitted to this history, or its forecast is not
+            finite or further outside the range of the history than three times that.
     """
-    # A read-only view: no model can change what the next one sees.
-    history = problem.series.values[: cutoff + 1].view()
-    history.flags.writeable = False
-    context = problem.context(cutoff)
-    mean = registered_models()[name].predict(history, context)
-    if not _absurd(mean, history):
-        return mean, False
-    return registered_models()[problem.baseline].predict(history, context), True
+    mean = model.predict(case.history, case.context)
+    return sane(model.name, mean, case)
 
 
-def _absurd(mean: FloatArray, history: FloatArray) -> bool:
-    low, high = float(history.min()), float(history.max())
+def sane(name: str, mean: FloatArray, case: Case) -> FloatArray:
+    """Return a forecast if it can be true.
+
+    Raises:
+        ModelUnfit: it is not finite, or far outside the range of the history.
+    """
+    low, high = float(case.history.min()), float(case.history.max())
     # Round-off must not condemn the forecast of a flat history.
     slack = _RANGES_OUTSIDE * (high - low) + 1e-9 * max(abs(low), abs(high))
-    inside = (mean >= low - slack) & (mean <= high + slack)
-    return not bool(np.all(inside))
+    if not np.all((mean >= low - slack) & (mean <= high + slack)):
+        raise ModelUnfit(f"{name} left the range of the series")
+    return mean
 
 
-def backtest(
-    problem: Problem, *, name: str, cutoffs: Iterable[int]
-) -> tuple[Fold, ...]:
-    """Forecast every window with one model, refitted on the data before each.
-
-    Args:
-        problem: the series and the horizon.
-        name: a registered model.
-        cutoffs: indices of the latest known values; a window must follow each.
-
-    Returns:
-        One fold per cutoff.
-
-    Raises:
-        ModelUnfit: the model cannot be fitted at one of the cutoffs.
-    """
-    return tuple(_fold(problem, name, cutoff) for cutoff in cutoffs)
+def baseline_mean(problem: Problem, cutoff: int) -> FloatArray:
+    """Forecast with the baseline, which never fails."""
+    case = problem.case(cutoff)
+    season = case.context.season
+    if problem.baseline == "seasonal_naive" and case.history.size >= season:
+        return registered_models()["seasonal_naive"].predict(case.history, case.context)
+    return registered_models()["naive"].predict(case.history, case.context)
 
 
-def backtest_while_fit(
-    problem: Problem, *, name: str, cutoffs: Iterable[int], made: Iterable[Fold] = ()
-) -> tuple[Fold, ...]:
-    """Backtest as `backtest` does, but stop at the first history that is too short.
+def start_trial(problem: Problem, *, cutoffs: Sequence[int]) -> Trial:
+    """Lay out the windows of one series with nothing but the baseline's forecasts.
 
     Args:
         problem: the series and the horizon.
-        name: a registered model.
-        cutoffs: indices of the latest known values, latest first.
-        made: folds of this model that need not be made again.
+        cutoffs: indices, latest first; a whole window follows each.
 
     Returns:
-        One fold for each of the first cutoffs.
+        The trial, to be filled by `try_local` and `try_global`.
     """
-    ready = {fold.cutoff: fold for fold in made}
-    folds: list[Fold] = []
-    for cutoff in cutoffs:
+    known, shape = problem.series.known, (len(cutoffs), problem.horizon)
+    actual = [known[cutoff + 1 : cutoff + 1 + problem.horizon] for cutoff in cutoffs]
+    baseline = [baseline_mean(problem, cutoff) for cutoff in cutoffs]
+    return Trial(
+        cutoffs=tuple(cutoffs),
+        actual=np.array(actual).reshape(shape),
+        baseline=np.array(baseline).reshape(shape),
+        means={},
+        failures={},
+        scale=np.array([problem.scale(cutoff) for cutoff in cutoffs]),
+    )
+
+
+def try_local(problem: Problem, trial: Trial, *, model: Model) -> None:
+    """Add a local model's forecasts of every window, refitted before each."""
+    means, failures = trial.baseline.copy(), {}
+    for window, cutoff in enumerate(trial.cutoffs):
         try:
-            folds.append(ready.get(cutoff) or _fold(problem, name, cutoff))
-        except ModelUnfit:
-            break
-    return tuple(folds)
+            means[window] = guarded(model, problem.case(cutoff))
+        except ModelUnfit as error:
+            failures[window] = str(error)
+    trial.means[model.name] = means
+    trial.failures[model.name] = failures
 
 
-def _fold(problem: Problem, name: str, cutoff: int) -> Fold:
-    mean, replaced = predict_at(problem, name=name, cutoff=cutoff)
-    window = slice(cutoff + 1, cutoff + 1 + problem.horizon)
-    return Fold(cutoff, problem.series.known[window], mean, replaced)
+def try_global(
+    problems: Sequence[Problem], trials: Sequence[Trial], *, model: Model, refits: int
+) -> None:
+    """Add a global model's forecasts, fitted on what lay before each block of windows.
+
+    Args:
+        problems: the series of the group.
+        trials: their trials, in the same order.
+        model: a global model.
+        refits: blocks of windows; each block has one fit, before its earliest window.
+    """
+    for trial in trials:
+        trial.means[model.name] = trial.baseline.copy()
+        trial.failures[model.name] = {}
+    deepest = max((len(trial.cutoffs) for trial in trials), default=0)
+    for block in np.array_split(np.arange(deepest), min(refits, deepest) or 1):
+        if block.size:
+            _try_block(problems, trials, model, range(block[0], block[-1] + 1))
+
+
+def _try_block(
+    problems: Sequence[Problem], trials: Sequence[Trial], model: Model, block: range
+) -> None:
+    pairs = [
+        (problem, trial, [window for window in block if window < len(trial.cutoffs)])
+        for problem, trial in zip(problems, trials, strict=True)
+    ]
+    try:
+        fitted = _fit_before(pairs, model, block)
+    except ModelUnfit as error:
+        for _, trial, windows in pairs:
+            trial.failures[model.name] |= dict.fromkeys(windows, str(error))
+        return
+    asked = [(problem, trial, w) for problem, trial, ws in pairs for w in ws]
+    cases = [problem.case(trial.cutoffs[window]) for problem, trial, window in asked]
+    for (_, trial, window), case, mean in zip(
+        asked, cases, fitted.predict(cases), strict=True
+    ):
+        try:
+            trial.means[model.name][window] = sane(model.name, mean, case)
+        except ModelUnfit as error:
+            trial.failures[model.name][window] = str(error)
+
+
+def _fit_before(
+    pairs: Sequence[tuple[Problem, Trial, list[int]]], model: Model, block: range
+) -> Fitted:
+    assert model.fit is not None  # noqa: S101 - a global model has a fit
+    # A series without a window in this block lends what lies as far back in time.
+    back = block[-1] + 1
+    cases = []
+    for problem, trial, windows in pairs:
+        cutoff = (
+            trial.cutoffs[windows[-1]]
+            if windows
+            else problem.final - problem.horizon * back
+        )
+        if cutoff >= LEAST_HISTORY - 1:
+            cases.append(problem.case(cutoff))
+    if not cases:
+        raise ModelUnfit(f"{model.name} has no history to learn from")
+    return model.fit(cases)

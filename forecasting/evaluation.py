@@ -1,13 +1,11 @@
-"""The error of the chosen model on windows it had not seen, beside the baseline's."""
+"""The error of a method on windows it had not seen, beside the baseline's."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from forecasting.arrays import FloatArray
-from forecasting.backtest import Fold, Problem
-from forecasting.intervals import LEAST_FOLDS, conformal_offsets
-from forecasting.losses import coverage, mae, mase, rmse, rmsse, smape, wql
+from forecasting.losses import coverage, mae, pinball, rmse, smape, wql
 
 
 @dataclass(frozen=True)
@@ -21,12 +19,13 @@ class Evaluation:
         mase: mean over the windows of the absolute scaled error.
         rmsse: mean over the windows of the root mean squared scaled error.
         wql: weighted quantile loss over all levels.
+        crps: continuous ranked probability score, from the levels; unit of the series.
         coverage: share of the points inside the outermost pair of quantiles.
         skill_vs_naive: 1 - mae / mae of the baseline on the same windows.
         windows: windows with at least one observed point.
         points: observed points in them.
         nominal_coverage: what the coverage should be.
-        baseline: "seasonal_naive" or "naive".
+        baseline: the model behind the skill.
     """
 
     mae: float | None
@@ -35,6 +34,7 @@ class Evaluation:
     mase: float | None
     rmsse: float | None
     wql: float | None
+    crps: float | None
     coverage: float | None
     skill_vs_naive: float | None
     windows: int
@@ -43,127 +43,112 @@ class Evaluation:
     baseline: str
 
 
-def evaluate(
-    problem: Problem,
-    *,
-    folds: tuple[Fold, ...],
-    baseline: tuple[Fold, ...],
-    calibration: tuple[Fold, ...],
-    levels: tuple[float, ...],
-) -> Evaluation | None:
-    """Score the folds of a model.
+@dataclass(frozen=True)
+class Scored:
+    """What was forecast for some windows of one series, and what happened.
 
-    The quantiles of each window come from the residuals of all other windows, never
-    from its own.
+    Attributes:
+        actual: observed values, shape (windows, horizon), NaN where missing.
+        mean: forecasts, same shape.
+        baseline: the baseline's forecasts, same shape.
+        quantiles: by level, each of the same shape; may be empty.
+        scale: in-sample error of the seasonal naive known at each cutoff, (windows,);
+            NaN where the history never changed.
+        squared_scale: the same of the squared differences.
+    """
+
+    actual: FloatArray
+    mean: FloatArray
+    baseline: FloatArray
+    quantiles: dict[float, FloatArray]
+    scale: FloatArray
+    squared_scale: FloatArray
+
+
+def evaluate(scored: Scored, *, baseline: str) -> Evaluation | None:
+    """Score the windows of one series.
 
     Args:
-        problem: the series and the horizon.
-        folds: the model's evaluation folds.
-        baseline: the baseline's folds of the same windows.
-        calibration: all folds of the model, the evaluation among them.
-        levels: quantile levels, increasing.
+        scored: forecasts and observations.
+        baseline: name of the baseline.
 
     Returns:
         The evaluation; None when no window holds an observed point.
+
+    References:
+        Hyndman & Athanasopoulos, Forecasting: Principles and Practice (3rd), 5.8-5.9.
     """
-    scored = tuple(fold for fold in folds if known_points(fold))
-    if not scored:
+    known = ~np.isnan(scored.actual)
+    if not known.any():
         return None
-    actual = np.concatenate([fold.actual for fold in scored])
-    forecast = np.concatenate([fold.mean for fold in scored])
-    quantiles = _left_out_quantiles(scored, calibration, levels)
+    actual, mean = scored.actual.ravel(), scored.mean.ravel()
+    quantiles = {level: row.ravel() for level, row in scored.quantiles.items()}
     pair = (min(quantiles), max(quantiles)) if len(quantiles) > 1 else None
+    error, reference = mae(actual, forecast=mean), scored.baseline.ravel()
+    naive = mae(actual, forecast=reference)
     return Evaluation(
-        mae=_told(mae(actual, forecast=forecast)),
-        rmse=_told(rmse(actual, forecast=forecast)),
-        smape=_told(smape(actual, forecast=forecast)),
-        mase=mean_scaled(problem, scored),
-        rmsse=_mean_root_scaled(problem, scored),
-        wql=_told(wql(actual, quantiles=quantiles)),
-        coverage=_told(_inside(actual, quantiles, pair)) if pair else None,
-        skill_vs_naive=_skill(scored, baseline),
-        windows=len(scored),
-        points=int(np.count_nonzero(~np.isnan(actual))),
+        mae=told(error),
+        rmse=told(rmse(actual, forecast=mean)),
+        smape=told(smape(actual, forecast=mean)),
+        mase=_scaled(np.abs(scored.actual - scored.mean), scored.scale),
+        rmsse=_root_scaled((scored.actual - scored.mean) ** 2, scored.squared_scale),
+        wql=told(wql(actual, quantiles=quantiles)),
+        crps=_crps(actual, quantiles),
+        coverage=_inside(actual, quantiles, pair) if pair else None,
+        skill_vs_naive=1 - error / naive if naive > 0 else None,
+        windows=int(known.any(axis=1).sum()),
+        points=int(known.sum()),
         nominal_coverage=round(pair[1] - pair[0], 9) if pair else None,
-        baseline=problem.baseline,
+        baseline=baseline,
     )
 
 
-def known_points(fold: Fold) -> int:
-    """Count the observed points of a fold."""
-    return int(np.count_nonzero(~np.isnan(fold.actual)))
+def told(value: float) -> float | None:
+    """Return the number, None where it is NaN and cannot be told."""
+    return None if np.isnan(value) else float(value)
 
 
-def mean_absolute(folds: tuple[Fold, ...]) -> float | None:
-    """Pool the absolute errors of the folds; None without an observed point."""
-    errors = [np.abs(fold.residuals) for fold in folds]
-    pooled = np.concatenate(errors) if errors else np.empty(0)
-    return _told(mae(pooled, forecast=np.zeros(pooled.size)))
+def mean_scaled(actual: FloatArray, *, mean: FloatArray, scale: FloatArray) -> float:
+    """Average the absolute scaled error over the windows.
+
+    Args:
+        actual: observed values, shape (windows, horizon); NaN steps are left out.
+        mean: forecasts, same shape.
+        scale: of each window, shape (windows,); a NaN scale leaves its window out.
+
+    Returns:
+        The MASE; NaN where no window can tell it.
+    """
+    found = _scaled(np.abs(actual - mean), scale)
+    return float("nan") if found is None else found
 
 
-def mean_scaled(problem: Problem, folds: tuple[Fold, ...]) -> float | None:
-    """Average the MASE of the folds; None where the history never changes."""
-    known = problem.series.known
-    return _mean(
-        [
-            mase(
-                fold.actual,
-                forecast=fold.mean,
-                history=known[: fold.cutoff + 1],
-                season=problem.season,
-            )
-            for fold in folds
-        ]
-    )
+def _scaled(errors: FloatArray, scale: FloatArray) -> float | None:
+    rows = [
+        float(row[~np.isnan(row)].mean()) / one
+        for row, one in zip(errors, scale, strict=True)
+        if one > 0 and not np.isnan(row).all()
+    ]
+    return float(np.mean(rows)) if rows else None
 
 
-def _mean_root_scaled(problem: Problem, folds: tuple[Fold, ...]) -> float | None:
-    known = problem.series.known
-    return _mean(
-        [
-            rmsse(
-                fold.actual,
-                forecast=fold.mean,
-                history=known[: fold.cutoff + 1],
-                season=problem.season,
-            )
-            for fold in folds
-        ]
-    )
+def _root_scaled(squares: FloatArray, scale: FloatArray) -> float | None:
+    rows = [
+        float(np.sqrt(row[~np.isnan(row)].mean() / one))
+        for row, one in zip(squares, scale, strict=True)
+        if one > 0 and not np.isnan(row).all()
+    ]
+    return float(np.mean(rows)) if rows else None
 
 
-def _left_out_quantiles(
-    scored: tuple[Fold, ...], calibration: tuple[Fold, ...], levels: tuple[float, ...]
-) -> dict[float, FloatArray]:
-    informative = [fold for fold in calibration if known_points(fold)]
-    if not levels or len(informative) <= LEAST_FOLDS:
-        return {}
-    parts = []
-    for fold in scored:
-        others = [other for other in informative if other.cutoff != fold.cutoff]
-        residuals = np.array([other.residuals for other in others])
-        parts.append(fold.mean + conformal_offsets(residuals, levels=levels))
-    joined = np.concatenate(parts, axis=1)
-    return dict(zip(levels, joined, strict=True))
+def _crps(actual: FloatArray, quantiles: dict[float, FloatArray]) -> float | None:
+    if not quantiles:
+        return None
+    losses = [pinball(actual, forecast=q, level=a) for a, q in quantiles.items()]
+    return told(2.0 * float(np.mean(losses)))
 
 
 def _inside(
     actual: FloatArray, quantiles: dict[float, FloatArray], pair: tuple[float, float]
-) -> float:
-    return coverage(actual, lower=quantiles[pair[0]], upper=quantiles[pair[1]])
-
-
-def _skill(folds: tuple[Fold, ...], baseline: tuple[Fold, ...]) -> float | None:
-    cutoffs = {fold.cutoff for fold in folds}
-    reference = mean_absolute(tuple(f for f in baseline if f.cutoff in cutoffs))
-    own = mean_absolute(folds)
-    return 1 - own / reference if own is not None and reference else None
-
-
-def _mean(values: list[float]) -> float | None:
-    known = [value for value in values if not np.isnan(value)]
-    return float(np.mean(known)) if known else None
-
-
-def _told(value: float) -> float | None:
-    return None if np.isnan(value) else value
+) -> float | None:
+    return told(coverage(actual, lower=quantiles[pair[0]], upper=quantiles[pair[1]]))

@@ -1,0 +1,287 @@
+"""Learn a group of series: who forecasts them, with what weights, how wide to be."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from forecasting.arrays import FloatArray
+from forecasting.backtest import (
+    Problem,
+    Trial,
+    plan_cutoffs,
+    start_trial,
+    try_global,
+    try_local,
+)
+from forecasting.blend import (
+    Losses,
+    blend,
+    gate,
+    group_baseline,
+    measure,
+    pooled_loss,
+    weights_of,
+)
+from forecasting.calibration import Residuals, pool
+from forecasting.errors import ModelUnfit
+from forecasting.members import Line, line_up, regime_of
+from forecasting.models import Fitted, registered_models
+from forecasting.options import ForecastOptions
+
+# The gate looks at a sample of the group first; only those that pass run on all.
+_SAMPLE = 60
+_LEAST_TO_SAMPLE = 120
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What was learned of a group: enough to forecast it, and series like it.
+
+    Attributes:
+        names: the members; none means that every series takes its baseline.
+        weights: of the group, shape (members,), summing to 1.
+        own: weights of each series, by its name.
+        rows: scaled residuals of the blend, shape (rows, horizon).
+        sizes: how large a series' errors are beside the group's, by its name.
+        fitted: the global members, fitted on all there is.
+        unfit: why a global member could not be fitted at the end, by its name.
+    """
+
+    names: tuple[str, ...]
+    weights: FloatArray
+    own: dict[str, FloatArray]
+    rows: FloatArray
+    sizes: dict[str, float]
+    fitted: dict[str, Fitted]
+    unfit: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the backtest of a group saw.
+
+    Attributes:
+        line: what was tried.
+        trials: one a series.
+        weights: the final weights, shape (series, members).
+        earlier: the blend's means with weights from earlier windows only, one a
+            series, shape (windows, horizon).
+        residuals: of the blend with weights from all other windows.
+        notes: what a reader has to know of the choice.
+    """
+
+    line: Line
+    trials: tuple[Trial, ...]
+    weights: FloatArray
+    earlier: tuple[FloatArray, ...]
+    residuals: Residuals
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Choice:
+    names: tuple[str, ...]
+    weights: FloatArray
+    earlier: tuple[FloatArray, ...]
+    others: tuple[FloatArray, ...]
+    notes: tuple[str, ...] = ()
+
+
+def learn(
+    problems: Sequence[Problem], *, options: ForecastOptions, flat: bool = False
+) -> tuple[Learned, Evidence]:
+    """Backtest the members on a group of series and learn how to blend them.
+
+    Args:
+        problems: at least one series; all of the same season, horizon and frequency.
+        options: the wish.
+        flat: the series never change, so there is nothing to choose.
+
+    Returns:
+        What was learned, and the evidence for it.
+    """
+    line = line_up(regime_of(problems), options=options)
+    trials = tuple(
+        start_trial(problem, cutoffs=_cutoffs(problem, line, options))
+        for problem in problems
+    )
+    auto = not options.named
+    if flat:
+        choice = _baselines(problems, trials, "the series never changes: forecast by")
+    else:
+        names = _try_members(problems, trials, line, auto=auto)
+        choice = _choose(problems, trials, names, auto=auto)
+    errors = [
+        trial.actual - mean for trial, mean in zip(trials, choice.others, strict=True)
+    ]
+    residuals = pool(errors, scales=[trial.scale for trial in trials])
+    evidence = Evidence(
+        line=line,
+        trials=trials,
+        weights=choice.weights,
+        earlier=choice.earlier,
+        residuals=residuals,
+        notes=choice.notes,
+    )
+    return _settle(problems, choice, residuals), evidence
+
+
+def _cutoffs(problem: Problem, line: Line, options: ForecastOptions) -> list[int]:
+    # A window before the covariates were known could not have been forecast.
+    planned = plan_cutoffs(problem, windows=options.windows, most=line.windows)
+    return [cutoff for cutoff in planned if problem.informed(cutoff)]
+
+
+def _try_members(
+    problems: Sequence[Problem], trials: Sequence[Trial], line: Line, *, auto: bool
+) -> tuple[str, ...]:
+    models = registered_models()
+    shared = [name for name in line.names if models[name].local is None]
+    alone = [name for name in line.names if models[name].local is not None]
+    for name in shared:
+        try_global(problems, trials, model=models[name], refits=line.refits)
+    sample = _sampled(len(problems)) if auto else range(len(problems))
+    for place in sample:
+        for name in alone:
+            try_local(problems[place], trials[place], model=models[name])
+    names = _able(trials, line.names) if auto else line.names
+    rest = [place for place in range(len(problems)) if place not in set(sample)]
+    if not rest:
+        return names
+    losses = measure([trials[place] for place in sample], names=names)
+    names = tuple(names[one] for one in gate(losses))
+    for place in rest:
+        for name in alone:
+            if name in names:
+                try_local(problems[place], trials[place], model=models[name])
+    return names
+
+
+def _sampled(count: int) -> Sequence[int]:
+    if count < _LEAST_TO_SAMPLE:
+        return range(count)
+    return sorted({int(one) for one in np.linspace(0, count - 1, _SAMPLE)})
+
+
+def _able(trials: Sequence[Trial], names: tuple[str, ...]) -> tuple[str, ...]:
+    # A model that failed in every window of every series was never tested.
+    able = []
+    for name in names:
+        told = [trial for trial in trials if name in trial.means and trial.cutoffs]
+        failed = sum(len(trial.failures[name]) for trial in told)
+        if failed < sum(len(trial.cutoffs) for trial in told):
+            able.append(name)
+    return tuple(able)
+
+
+def _choose(
+    problems: Sequence[Problem],
+    trials: Sequence[Trial],
+    names: tuple[str, ...],
+    *,
+    auto: bool,
+) -> _Choice:
+    if auto and not any(trial.cutoffs for trial in trials):
+        return _baselines(problems, trials, "too short to compare models: forecast by")
+    losses = measure(trials, names=names)
+    weights = _able_weights(trials, names, weights_of(losses, gated=auto))
+    earlier = _blended(trials, losses, gated=auto, later=False)
+    others = _blended(trials, losses, gated=auto, later=True)
+    if auto and not pooled_loss(trials, others) < group_baseline(trials):
+        text = "no model beat the baseline on the backtest windows: forecast by"
+        return _baselines(problems, trials, text)
+    return _Choice(names, weights, earlier, others)
+
+
+def _baselines(
+    problems: Sequence[Problem], trials: Sequence[Trial], why: str
+) -> _Choice:
+    common = Counter(problem.baseline for problem in problems).most_common(1)[0][0]
+    means = tuple(trial.baseline for trial in trials)
+    nobody = np.ones((len(trials), 0))
+    return _Choice((), nobody, means, means, (f"{why} {common}",))
+
+
+def _able_weights(
+    trials: Sequence[Trial], names: tuple[str, ...], weights: FloatArray
+) -> FloatArray:
+    # A member that never forecast a series has shown nothing there.
+    able = np.array(
+        [
+            [
+                not trial.cutoffs or len(trial.failures[name]) < len(trial.cutoffs)
+                for name in names
+            ]
+            for trial in trials
+        ]
+    )
+    left = weights * able
+    total = left.sum(axis=1, keepdims=True)
+    return np.where(total > 0, left / np.where(total > 0, total, 1.0), weights)
+
+
+def _blended(
+    trials: Sequence[Trial], losses: Losses, *, gated: bool, later: bool
+) -> tuple[FloatArray, ...]:
+    """Blend each window with weights that its own errors had no part in.
+
+    With ``later`` all other windows decide, else only those before it, which is all
+    that was known when it was forecast; the first window has equal weights.
+    """
+    deepest = losses.members.shape[1]
+    by_window = [
+        weights_of(losses.some(_other(window, deepest, later=later)), gated=gated)
+        for window in range(deepest)
+    ]
+    return tuple(
+        blend(
+            trial,
+            weights=np.array(
+                [by_window[window][row] for window in range(len(trial.cutoffs))]
+            ),
+            names=losses.names,
+        )
+        for row, trial in enumerate(trials)
+    )
+
+
+def _other(window: int, deepest: int, *, later: bool) -> list[int]:
+    # Windows are numbered latest first, so those before it in time have the
+    # higher numbers.
+    later_ones = range(window) if later else range(0)
+    return [*later_ones, *range(window + 1, deepest)]
+
+
+def _settle(
+    problems: Sequence[Problem], choice: _Choice, residuals: Residuals
+) -> Learned:
+    models = registered_models()
+    fitted: dict[str, Fitted] = {}
+    unfit: dict[str, str] = {}
+    used = choice.weights.sum(axis=0) > 0
+    for name in (name for name, any_ in zip(choice.names, used, strict=True) if any_):
+        fit = models[name].fit
+        if fit is None:
+            continue
+        try:
+            fitted[name] = fit([problem.case(problem.final) for problem in problems])
+        except ModelUnfit as error:
+            unfit[name] = str(error)
+    sizes = residuals.own()
+    return Learned(
+        names=choice.names,
+        weights=choice.weights.mean(axis=0),
+        own={
+            problem.unique_id: row
+            for problem, row in zip(problems, choice.weights, strict=True)
+        },
+        rows=residuals.rows(),
+        sizes={
+            problem.unique_id: float(size)
+            for problem, size in zip(problems, sizes, strict=True)
+        },
+        fitted=fitted,
+        unfit=unfit,
+    )

@@ -1,0 +1,136 @@
+"""A panel of series: each put on its grid, those that are alike kept together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from forecasting.arrays import FloatArray, TimeArray
+from forecasting.backtest import Problem
+from forecasting.covariates import Covariate
+from forecasting.errors import InvalidSeries
+from forecasting.frequency import Frequency, parse_frequency, season_lengths
+from forecasting.grid import RegularSeries, regularise
+from forecasting.options import ForecastOptions
+
+
+@dataclass(frozen=True)
+class PanelSeries:
+    """One series of a panel, as it was observed.
+
+    Attributes:
+        unique_id: its name.
+        values: observations, shape (n,), any unit, at most 1e100 in size; NaN means
+            missing.
+        times: their UTC times, shape (n,), datetime64, increasing and unique.
+        covariates: what is known besides.
+        attributes: static attributes, such as its region, as (name, value).
+    """
+
+    unique_id: str
+    values: FloatArray
+    times: TimeArray
+    covariates: tuple[Covariate, ...] = ()
+    attributes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Posed:
+    """A panel ready to be forecast.
+
+    Attributes:
+        problems: by position in the panel.
+        warnings: by position in the panel.
+        failed: what is wrong with the others, by position.
+    """
+
+    problems: dict[int, Problem]
+    warnings: dict[int, tuple[str, ...]]
+    failed: dict[int, str]
+
+
+def pose(series: Sequence[PanelSeries], *, options: ForecastOptions) -> Posed:
+    """Put every series on the grid and agree on the season of the panel.
+
+    The season is used when half of the series hold two of it; the shorter ones then
+    learn from the others.
+
+    Args:
+        series: the panel.
+        options: the wish.
+
+    Returns:
+        The problems, and what is wrong with the series that cannot be forecast.
+
+    Raises:
+        InvalidSeries: the frequency cannot be read.
+    """
+    frequency = parse_frequency(options.frequency)
+    seasons = (options.season,) if options.season else season_lengths(frequency)
+    regular: dict[int, RegularSeries] = {}
+    failed: dict[int, str] = {}
+    for place, one in enumerate(series):
+        try:
+            regular[place] = regularise(
+                one.values, times=one.times, frequency=frequency, season=seasons[0]
+            )
+        except InvalidSeries as error:
+            failed[place] = str(error)
+    points = [one.values.size for one in regular.values()]
+    season, longer = _usable(seasons, points)
+    plain = _Plain(frequency, options, season, longer)
+    problems: dict[int, Problem] = {}
+    for place, gridded in regular.items():
+        problem = _problem(plain, series[place], gridded)
+        try:
+            # Every covariate has to be known where the final forecast needs it.
+            problem.context(problem.final)
+        except InvalidSeries as error:
+            failed[place] = str(error)
+        else:
+            problems[place] = problem
+    warnings = {
+        place: (*regular[place].warnings, *_shortness(problem, seasons[0]))
+        for place, problem in problems.items()
+    }
+    return Posed(problems, warnings, failed)
+
+
+@dataclass(frozen=True)
+class _Plain:
+    frequency: Frequency
+    options: ForecastOptions
+    season: int
+    long_season: int | None
+
+
+def _usable(seasons: Sequence[int], points: list[int]) -> tuple[int, int | None]:
+    half = float(np.median(points)) if points else 0.0
+    season = seasons[0] if half >= 2 * seasons[0] else 1
+    longer = seasons[1] if len(seasons) > 1 and half >= 2 * seasons[1] else None
+    return season, longer
+
+
+def _problem(plain: _Plain, one: PanelSeries, series: RegularSeries) -> Problem:
+    longer = plain.long_season
+    if longer and series.values.size < 2 * longer:
+        longer = None
+    return Problem(
+        series=series,
+        frequency=plain.frequency,
+        horizon=plain.options.horizon,
+        season=plain.season,
+        long_season=longer,
+        seed=plain.options.seed,
+        unique_id=one.unique_id,
+        covariates=one.covariates,
+        attributes=one.attributes,
+    )
+
+
+def _shortness(problem: Problem, season: int) -> tuple[str, ...]:
+    points = problem.series.values.size
+    if season == 1 or points >= 2 * season:
+        return ()
+    text = f"{points} points are less than two seasons of {season}"
+    return (f"{text}: no season is used",) if problem.season == 1 else (text,)
