@@ -1,6 +1,6 @@
 """The answer of a forecast: what was forecast, by whom, and how well it did before."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from forecasting.evaluation import Evaluation, Scored, evaluate, mean_scaled, to
 from forecasting.intervals import LEAST_FOLDS, conformal_offsets
 from forecasting.learning import Evidence, Learned
 from forecasting.losses import mae, seasonal_error
+from forecasting.members import Line
 from forecasting.options import ForecastOptions
 from forecasting.prediction import Prediction
 
@@ -94,13 +95,17 @@ class PanelForecast:
         series: in the order of the panel, without those that failed.
         failed: (unique_id, what is wrong) of the others.
         coverage: of the outermost quantiles; None with fewer than two.
+        line: the models that were tried; None without a series that moves.
         learned: what was learned of the series that move; None without any.
+        seasons: what the panel agreed on, in steps.
     """
 
     series: tuple[SeriesForecast, ...]
     failed: tuple[tuple[str, str], ...]
     coverage: Coverage | None
+    line: Line | None
     learned: Learned | None
+    seasons: tuple[int, int | None]
 
 
 @dataclass(frozen=True)
@@ -172,6 +177,34 @@ def compose(
     evidence = seen.evidence
     evaluation = _evaluation(problem, seen, row)
     trial = evidence.trials[row]
+    plain = compose_unseen(problem, prediction, warnings=warnings)
+    return replace(
+        plain,
+        evaluation=evaluation,
+        candidates=_candidates(evidence, row, prediction),
+        warnings=(
+            *warnings,
+            *_shortness(trial, seen.options),
+            *evidence.notes,
+            *prediction.warnings,
+            *_remarks(prediction, trial, evaluation),
+        ),
+    )
+
+
+def compose_unseen(
+    problem: Problem, prediction: Prediction, *, warnings: tuple[str, ...]
+) -> SeriesForecast:
+    """Put the answer for one series together where no backtest was made.
+
+    Args:
+        problem: the series.
+        prediction: its forecast.
+        warnings: what is known already.
+
+    Returns:
+        The answer, without evaluation and candidates.
+    """
     names = list(prediction.weights)
     return SeriesForecast(
         unique_id=problem.unique_id,
@@ -182,15 +215,9 @@ def compose(
         mean=prediction.mean,
         quantiles=prediction.quantiles,
         season=problem.season,
-        evaluation=evaluation,
-        candidates=_candidates(evidence, row, prediction),
-        warnings=(
-            *warnings,
-            *_shortness(trial, seen.options),
-            *evidence.notes,
-            *prediction.warnings,
-            *_remarks(prediction, trial, evaluation),
-        ),
+        evaluation=None,
+        candidates=(),
+        warnings=(*warnings, *prediction.warnings),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from forecasting.arrays import FloatArray
+from forecasting.arrays import BoolArray, FloatArray
 from forecasting.backtest import Trial
 
 # A member with an error above this many times the best one's is left out.
@@ -24,19 +24,42 @@ _TINY = 1e-12
 
 @dataclass(frozen=True)
 class Losses:
-    """Relative errors of the members; 1 is the baseline's mean over the group.
+    """Errors of the members and, last, of the baseline, on every window of a group.
 
     Attributes:
         names: of the members.
-        members: shape (series, windows, members), NaN where nothing was observed.
+        scaled: absolute errors over the seasonal naive's, shape (series, windows,
+            members + 1), NaN where nothing was observed.
+        shares: symmetric percentage errors as shares, same shape.
+        positive: whether all of a window's values are above zero, (series, windows).
     """
 
     names: tuple[str, ...]
-    members: FloatArray
+    scaled: FloatArray
+    shares: FloatArray
+    positive: BoolArray
 
     def some(self, windows: Sequence[int]) -> "Losses":
-        """Keep only these windows."""
-        return Losses(self.names, self.members[:, list(windows)])
+        """Keep only these windows, so that the others have no say in anything."""
+        kept = list(windows)
+        return Losses(
+            self.names,
+            self.scaled[:, kept],
+            self.shares[:, kept],
+            self.positive[:, kept],
+        )
+
+    @property
+    def relative(self) -> FloatArray:
+        """The members' errors against the baseline's mean over the group.
+
+        Where all values are above zero, the mean of the ratio of scaled errors and the
+        ratio of percentage errors: the OWA of the M4 competition.
+        """
+        parts = [_relative(self.scaled)]
+        if self.positive.all():
+            parts.append(_relative(self.shares))
+        return np.asarray(np.mean(parts, axis=0)[:, :, :-1])
 
 
 def measure(trials: Sequence[Trial], *, names: tuple[str, ...]) -> Losses:
@@ -48,6 +71,9 @@ def measure(trials: Sequence[Trial], *, names: tuple[str, ...]) -> Losses:
 
     Returns:
         Losses; series with fewer windows than others are NaN in the rest.
+
+    References:
+        Makridakis, Spiliotis & Assimakopoulos, Int. J. Forecasting 36 (2020) 54-74.
     """
     made = [
         np.stack([trial.means[name] for name in names], axis=-1)
@@ -55,11 +81,11 @@ def measure(trials: Sequence[Trial], *, names: tuple[str, ...]) -> Losses:
         else np.empty((*trial.actual.shape, 0))
         for trial in trials
     ]
-    return Losses(names, _losses(trials, made))
+    return _losses(trials, made, names)
 
 
 def pooled_loss(trials: Sequence[Trial], means: Sequence[FloatArray]) -> float:
-    """Average the loss of one method over all series and windows.
+    """Average the relative loss of one method over all series and windows.
 
     Args:
         trials: one a series.
@@ -68,8 +94,8 @@ def pooled_loss(trials: Sequence[Trial], means: Sequence[FloatArray]) -> float:
     Returns:
         The loss, 1 for the baseline; NaN without any observed point.
     """
-    found = _losses(trials, [mean[:, :, None] for mean in means])
-    return float(_mean(found.reshape(-1, 1), axis=0)[0])
+    found = _losses(trials, [mean[:, :, None] for mean in means], ("method",))
+    return float(group_losses(found)[0])
 
 
 def group_baseline(trials: Sequence[Trial]) -> float:
@@ -77,17 +103,13 @@ def group_baseline(trials: Sequence[Trial]) -> float:
     return pooled_loss(trials, [trial.baseline for trial in trials])
 
 
-def _losses(trials: Sequence[Trial], made: Sequence[FloatArray]) -> FloatArray:
-    """Measure forecasts, each (windows, horizon, methods), as (series, windows, ...).
-
-    The loss is the absolute error scaled by the seasonal naive's, against the
-    baseline's mean over the group; where all values are above zero, the mean of that
-    and the same ratio of symmetric percentage errors: the OWA of Makridakis,
-    Spiliotis & Assimakopoulos, Int. J. Forecasting 36 (2020) 54-74.
-    """
+def _losses(
+    trials: Sequence[Trial], made: Sequence[FloatArray], names: tuple[str, ...]
+) -> Losses:
     deepest = max((len(trial.cutoffs) for trial in trials), default=0)
-    shape = (len(trials), deepest, made[0].shape[2] + 1)
+    shape = (len(trials), deepest, len(names) + 1)
     scaled, shares = np.full(shape, np.nan), np.full(shape, np.nan)
+    positive = np.ones(shape[:2], dtype=np.bool_)
     for row, (trial, means) in enumerate(zip(trials, made, strict=True)):
         windows = len(trial.cutoffs)
         both = np.concatenate([means, trial.baseline[:, :, None]], axis=2)
@@ -95,13 +117,8 @@ def _losses(trials: Sequence[Trial], made: Sequence[FloatArray]) -> FloatArray:
         size = np.abs(trial.actual[:, :, None]) + np.abs(both)
         scaled[row, :windows] = _mean(error, axis=1) / trial.scale[:, None]
         shares[row, :windows] = _mean(error / np.maximum(size, _TINY), axis=1)
-    positive = all(_positive(trial.actual) for trial in trials)
-    parts = [_relative(scaled), _relative(shares)] if positive else [_relative(scaled)]
-    return np.asarray(np.mean(parts, axis=0)[:, :, :-1])
-
-
-def _positive(actual: FloatArray) -> bool:
-    return bool(np.all(np.isnan(actual) | (actual > 0)))
+        positive[row, :windows] = (np.isnan(trial.actual) | (trial.actual > 0)).all(1)
+    return Losses(names, scaled, shares, positive)
 
 
 def _relative(error: FloatArray) -> FloatArray:
@@ -112,7 +129,7 @@ def _relative(error: FloatArray) -> FloatArray:
 
 def group_losses(losses: Losses) -> FloatArray:
     """Average each member over all series and windows; NaN without any, shape (m,)."""
-    return _mean(losses.members.reshape(-1, len(losses.names)), axis=0)
+    return _mean(losses.relative.reshape(-1, len(losses.names)), axis=0)
 
 
 def gate(losses: Losses) -> tuple[int, ...]:
@@ -149,10 +166,11 @@ def weigh(losses: Losses, *, kept: Sequence[int]) -> FloatArray:
         Weights, shape (series, members), zero where not kept; rows sum to 1.
     """
     chosen = list(kept)
-    weights = np.zeros((losses.members.shape[0], len(losses.names)))
+    relative = losses.relative
+    weights = np.zeros((relative.shape[0], len(losses.names)))
     pooled = group_losses(losses)[chosen]
     pooled = np.nan_to_num(pooled / max(float(pooled.mean()), _TINY), nan=1.0)
-    own = _mean(losses.members[:, :, chosen], axis=1)
+    own = _mean(relative[:, :, chosen], axis=1)
     own = own / np.maximum(own.mean(axis=1, keepdims=True), _TINY)
     own = np.where(np.isnan(own), pooled[None, :], np.clip(own, *_OWN_RANGE))
     mixed = (1 - _OWN_SHARE) * pooled[None, :] + _OWN_SHARE * own

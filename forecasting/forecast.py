@@ -1,6 +1,7 @@
 """Forecast series: from values and times to an evaluated answer."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from forecasting.answers import (
     PanelForecast,
     SeriesForecast,
     compose,
+    compose_unseen,
     covered,
     look_at,
 )
@@ -17,11 +19,13 @@ from forecasting.arrays import FloatArray, TimeArray
 from forecasting.backtest import Problem
 from forecasting.errors import InvalidSeries
 from forecasting.evaluation import Evaluation
-from forecasting.learning import Learned, learn
+from forecasting.learning import Learned, Tell, learn, nobody
+from forecasting.members import Line
 from forecasting.models import registered_models
 from forecasting.options import ForecastOptions, check_options
 from forecasting.panel import PanelSeries, Posed, pose
 from forecasting.prediction import predict
+from forecasting.recipe import Recipe
 
 __all__ = [
     "Candidate",
@@ -31,8 +35,10 @@ __all__ = [
     "PanelForecast",
     "PanelSeries",
     "SeriesForecast",
+    "forecast_by_recipe",
     "forecast_panel",
     "forecast_series",
+    "learned_recipe",
     "model_names",
 ]
 
@@ -78,7 +84,7 @@ def forecast_series(
 
 
 def forecast_panel(
-    series: Sequence[PanelSeries], *, options: ForecastOptions
+    series: Sequence[PanelSeries], *, options: ForecastOptions, tell: Tell = nobody
 ) -> PanelForecast:
     """Forecast a panel and report how well the same method did before.
 
@@ -91,6 +97,7 @@ def forecast_panel(
     Args:
         series: the panel; names must be unique.
         options: what to forecast and how.
+        tell: hears the share of the work that is done, and what comes next.
 
     Returns:
         The forecasts; a series that cannot be forecast is named in `failed` and does
@@ -108,20 +115,98 @@ def forecast_panel(
     answers: dict[int, SeriesForecast] = {}
     moving = [p for p, one in posed.problems.items() if not _flat(one)]
     still = [p for p, one in posed.problems.items() if _flat(one)]
-    coverage = learned = None
+    group = None
     if moving:
-        made, learned, coverage = _forecast(posed, moving, options)
-        answers |= made
+        group = _forecast(posed, moving, options, tell=tell)
+        answers |= group.answers
     if still:
-        made, _, _ = _forecast(posed, still, options, flat=True)
-        answers |= made
+        answers |= _forecast(posed, still, options, flat=True).answers
     return PanelForecast(
         series=tuple(answers[place] for place in sorted(answers)),
         failed=tuple(
             (series[p].unique_id, posed.failed[p]) for p in sorted(posed.failed)
         ),
-        coverage=coverage,
-        learned=learned,
+        coverage=group.coverage if group else None,
+        line=group.line if group else None,
+        learned=group.learned if group else None,
+        seasons=posed.seasons,
+    )
+
+
+def learned_recipe(
+    series: Sequence[PanelSeries], *, found: PanelForecast, options: ForecastOptions
+) -> Recipe:
+    """Keep what a forecast learned, with the panel it was learned from.
+
+    Args:
+        series: the panel.
+        found: its forecast.
+        options: the wish behind it.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        InvalidSeries: no series of the panel moves, so nothing was learned.
+    """
+    if found.learned is None:
+        raise InvalidSeries("no series ever changes: there is nothing to learn")
+    failed = {name for name, _ in found.failed}
+    return Recipe(
+        learned=found.learned,
+        frequency=options.frequency,
+        horizon=options.horizon,
+        seasons=found.seasons,
+        seed=options.seed,
+        panel=tuple(one for one in series if one.unique_id not in failed),
+    )
+
+
+def forecast_by_recipe(
+    series: Sequence[PanelSeries], *, recipe: Recipe, options: ForecastOptions
+) -> PanelForecast:
+    """Forecast with what was learned before; nothing is backtested or learned anew.
+
+    Local models are fitted to the series as they are now; global models, weights and
+    residuals are the recipe's. From the recipe's own panel this gives the forecast of
+    the training bit for bit.
+
+    Args:
+        series: the panel; series that the recipe does not know take what was learned
+            of the group.
+        recipe: a trained version.
+        options: quantiles and bounds; the rest is the recipe's.
+
+    Returns:
+        The forecasts, without evaluation: that is the version's.
+
+    Raises:
+        InvalidSeries: the options cannot be met.
+    """
+    wish = replace(
+        options,
+        horizon=recipe.horizon,
+        frequency=recipe.frequency,
+        seed=recipe.seed,
+        season=recipe.seasons[0],
+    )
+    check_options(wish, known=model_names())
+    posed = pose(series, options=wish, agreed=recipe.seasons)
+    places = sorted(posed.problems)
+    problems = [posed.problems[place] for place in places]
+    found = predict(recipe.learned, problems, options=wish)
+    return PanelForecast(
+        series=tuple(
+            compose_unseen(problem, one, warnings=posed.warnings[place])
+            for place, problem, one in zip(places, problems, found, strict=True)
+        ),
+        failed=tuple(
+            (series[p].unique_id, posed.failed[p]) for p in sorted(posed.failed)
+        ),
+        coverage=None,
+        line=None,
+        learned=recipe.learned,
+        seasons=recipe.seasons,
     )
 
 
@@ -129,11 +214,24 @@ def _flat(problem: Problem) -> bool:
     return problem.final > 0 and float(np.ptp(problem.series.values)) == 0
 
 
+@dataclass(frozen=True)
+class _Group:
+    answers: dict[int, SeriesForecast]
+    learned: Learned
+    line: Line
+    coverage: Coverage | None
+
+
 def _forecast(
-    posed: Posed, places: Sequence[int], options: ForecastOptions, *, flat: bool = False
-) -> tuple[dict[int, SeriesForecast], Learned, Coverage | None]:
+    posed: Posed,
+    places: Sequence[int],
+    options: ForecastOptions,
+    *,
+    flat: bool = False,
+    tell: Tell = nobody,
+) -> _Group:
     problems = [posed.problems[place] for place in places]
-    learned, evidence = learn(problems, options=options, flat=flat)
+    learned, evidence = learn(problems, options=options, flat=flat, tell=tell)
     predictions = predict(learned, problems, options=options)
     seen = look_at(evidence, options=options)
     answers = {
@@ -146,4 +244,4 @@ def _forecast(
         )
         for row, place in enumerate(places)
     }
-    return answers, learned, covered(seen)
+    return _Group(answers, learned, evidence.line, covered(seen))

@@ -1,8 +1,9 @@
 """Learn a group of series: who forecasts them, with what weights, how wide to be."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -33,6 +34,13 @@ from forecasting.options import ForecastOptions
 # The gate looks at a sample of the group first; only those that pass run on all.
 _SAMPLE = 60
 _LEAST_TO_SAMPLE = 120
+
+
+Tell: TypeAlias = Callable[[float, str], None]
+
+
+def nobody(_share: float, _what: str) -> None:
+    """Hear of progress and do nothing."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,11 @@ class _Choice:
 
 
 def learn(
-    problems: Sequence[Problem], *, options: ForecastOptions, flat: bool = False
+    problems: Sequence[Problem],
+    *,
+    options: ForecastOptions,
+    flat: bool = False,
+    tell: Tell = nobody,
 ) -> tuple[Learned, Evidence]:
     """Backtest the members on a group of series and learn how to blend them.
 
@@ -98,6 +110,7 @@ def learn(
         problems: at least one series; all of the same season, horizon and frequency.
         options: the wish.
         flat: the series never change, so there is nothing to choose.
+        tell: hears the share of the work that is done, and what comes next.
 
     Returns:
         What was learned, and the evidence for it.
@@ -111,7 +124,7 @@ def learn(
     if flat:
         choice = _baselines(problems, trials, "the series never changes: forecast by")
     else:
-        names = _try_members(problems, trials, line, auto=auto)
+        names = _try_members(problems, trials, line, auto=auto, tell=tell)
         choice = _choose(problems, trials, names, auto=auto)
     errors = [
         trial.actual - mean for trial, mean in zip(trials, choice.others, strict=True)
@@ -135,27 +148,35 @@ def _cutoffs(problem: Problem, line: Line, options: ForecastOptions) -> list[int
 
 
 def _try_members(
-    problems: Sequence[Problem], trials: Sequence[Trial], line: Line, *, auto: bool
+    problems: Sequence[Problem],
+    trials: Sequence[Trial],
+    line: Line,
+    *,
+    auto: bool,
+    tell: Tell,
 ) -> tuple[str, ...]:
     models = registered_models()
     shared = [name for name in line.names if models[name].local is None]
     alone = [name for name in line.names if models[name].local is not None]
-    for name in shared:
+    steps = len(shared) + len(problems)
+    for step, name in enumerate(shared):
+        tell(step / steps, f"backtesting {name}")
         try_global(problems, trials, model=models[name], refits=line.refits)
+
+    def try_alone(places: Iterable[int], names: Sequence[str], done: int) -> None:
+        for step, place in enumerate(places, start=len(shared) + done):
+            tell(step / steps, f"backtesting {problems[place].unique_id}")
+            for name in names:
+                try_local(problems[place], trials[place], model=models[name])
+
     sample = _sampled(len(problems)) if auto else range(len(problems))
-    for place in sample:
-        for name in alone:
-            try_local(problems[place], trials[place], model=models[name])
+    try_alone(sample, alone, 0)
     names = _able(trials, line.names) if auto else line.names
     rest = [place for place in range(len(problems)) if place not in set(sample)]
-    if not rest:
-        return names
-    losses = measure([trials[place] for place in sample], names=names)
-    names = tuple(names[one] for one in gate(losses))
-    for place in rest:
-        for name in alone:
-            if name in names:
-                try_local(problems[place], trials[place], model=models[name])
+    if rest:
+        losses = measure([trials[place] for place in sample], names=names)
+        names = tuple(names[one] for one in gate(losses))
+        try_alone(rest, [name for name in alone if name in names], len(sample))
     return names
 
 
@@ -230,7 +251,7 @@ def _blended(
     With ``later`` all other windows decide, else only those before it, which is all
     that was known when it was forecast; the first window has equal weights.
     """
-    deepest = losses.members.shape[1]
+    deepest = losses.scaled.shape[1]
     by_window = [
         weights_of(losses.some(_other(window, deepest, later=later)), gated=gated)
         for window in range(deepest)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -12,6 +13,10 @@ from forecasting.errors import InvalidSeries
 from forecasting.frequency import Frequency, parse_frequency, season_lengths
 from forecasting.grid import RegularSeries, regularise
 from forecasting.options import ForecastOptions
+
+
+Seasons: TypeAlias = tuple[int, int | None]
+"""A season and a second, longer one or None, in steps."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +47,21 @@ class Posed:
         problems: by position in the panel.
         warnings: by position in the panel.
         failed: what is wrong with the others, by position.
+        seasons: what the panel agreed on.
     """
 
     problems: dict[int, Problem]
     warnings: dict[int, tuple[str, ...]]
     failed: dict[int, str]
+    seasons: Seasons
 
 
-def pose(series: Sequence[PanelSeries], *, options: ForecastOptions) -> Posed:
+def pose(
+    series: Sequence[PanelSeries],
+    *,
+    options: ForecastOptions,
+    agreed: Seasons | None = None,
+) -> Posed:
     """Put every series on the grid and agree on the season of the panel.
 
     The season is used when half of the series hold two of it; the shorter ones then
@@ -58,6 +70,7 @@ def pose(series: Sequence[PanelSeries], *, options: ForecastOptions) -> Posed:
     Args:
         series: the panel.
         options: the wish.
+        agreed: the seasons, where they were settled before; else they are found.
 
     Returns:
         The problems, and what is wrong with the series that cannot be forecast.
@@ -77,7 +90,7 @@ def pose(series: Sequence[PanelSeries], *, options: ForecastOptions) -> Posed:
         except InvalidSeries as error:
             failed[place] = str(error)
     points = [one.values.size for one in regular.values()]
-    season, longer = _usable(seasons, points)
+    season, longer = agreed or _usable(seasons, points)
     plain = _Plain(frequency, options, season, longer)
     problems: dict[int, Problem] = {}
     for place, gridded in regular.items():
@@ -93,7 +106,7 @@ def pose(series: Sequence[PanelSeries], *, options: ForecastOptions) -> Posed:
         place: (*regular[place].warnings, *_shortness(problem, seasons[0]))
         for place, problem in problems.items()
     }
-    return Posed(problems, warnings, failed)
+    return Posed(problems, warnings, failed, (season, longer))
 
 
 @dataclass(frozen=True)
@@ -104,7 +117,7 @@ class _Plain:
     long_season: int | None
 
 
-def _usable(seasons: Sequence[int], points: list[int]) -> tuple[int, int | None]:
+def _usable(seasons: Sequence[int], points: list[int]) -> Seasons:
     half = float(np.median(points)) if points else 0.0
     season = seasons[0] if half >= 2 * seasons[0] else 1
     longer = seasons[1] if len(seasons) > 1 and half >= 2 * seasons[1] else None

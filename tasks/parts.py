@@ -12,6 +12,7 @@ from tasks.inputs import SeriesParams, selected_keys
 PART_S = 30.0
 _FIRST_GUESS_S = 0.6
 """Seconds a series takes, as long as nothing is known of the job type's pace."""
+_JOINED = frozenset({"series", "failed", "panels"})
 S = TypeVar("S", bound=SeriesParams)
 
 
@@ -39,20 +40,19 @@ def by_series(name: str) -> Parts:
 def merged(
     _params: Params, results: Iterator[Mapping[str, Any]], _context: JobContext
 ) -> Outcome:
-    """Put the parts' series together, in their order.
+    """Put the parts' series, and what else they list, together, in their order.
 
     Raises:
         InvalidData: no series of any part gave an answer.
     """
     whole: dict[str, Any] = {}
-    series: list[Any] = []
-    failed: list[dict[str, str]] = []
+    lists: dict[str, list[Any]] = {}
     for one in results:
         whole = {**one}
-        series += one["series"]
-        failed += one["failed"]
-    refuse_empty(series, failed)
-    return Outcome({**whole, "series": series, "failed": failed})
+        for name in _JOINED & one.keys():
+            lists.setdefault(name, []).extend(one[name])
+    refuse_empty(lists["series"], lists["failed"])
+    return Outcome({**whole, **lists})
 
 
 def refuse_empty(done: Sequence[Any], failed: Sequence[Mapping[str, str]]) -> None:
@@ -62,5 +62,9 @@ def refuse_empty(done: Sequence[Any], failed: Sequence[Mapping[str, str]]) -> No
         InvalidData: saying why, for the first few series.
     """
     if not done:
-        detail = "; ".join(f"{one['unique_id']}: {one['detail']}" for one in failed[:5])
-        raise InvalidData(detail)
+        raise InvalidData(why_not(failed))
+
+
+def why_not(failed: Sequence[Mapping[str, str]]) -> str:
+    """Say why the first few series gave no answer."""
+    return "; ".join(f"{one['unique_id']}: {one['detail']}" for one in failed[:5])

@@ -1,0 +1,156 @@
+"""A trained version as bytes: what was learned of a panel, and the panel itself.
+
+With it a forecast is made again bit for bit, or made anew from later observations
+without fitting the global models again. The bytes are an archive of JSON, arrays and
+the models' own states; nothing in them is ever executed, as a pickle would be.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from forecasting.arrays import FloatArray
+from forecasting.errors import InvalidSeries
+from forecasting.learning import Learned
+from forecasting.models import registered_models
+from forecasting.panel import PanelSeries, Seasons
+
+_FORMAT = 1
+# A zip entry has a time; a fixed one keeps equal versions equal in every byte.
+_NO_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A trained version.
+
+    Attributes:
+        learned: what was learned of the panel.
+        frequency: of the panel.
+        horizon: in steps.
+        seasons: what the panel agreed on.
+        seed: of every random choice.
+        panel: what it was learned from, without covariates.
+    """
+
+    learned: Learned
+    frequency: str
+    horizon: int
+    seasons: Seasons
+    seed: int
+    panel: tuple[PanelSeries, ...]
+
+
+def to_bytes(recipe: Recipe) -> bytes:
+    """Write a recipe as an archive; equal recipes give equal bytes."""
+    learned = recipe.learned
+    head = {
+        "format": _FORMAT,
+        "frequency": recipe.frequency,
+        "horizon": recipe.horizon,
+        "seasons": list(recipe.seasons),
+        "seed": recipe.seed,
+        "names": list(learned.names),
+        "weights": learned.weights.tolist(),
+        "own": {name: row.tolist() for name, row in learned.own.items()},
+        "sizes": learned.sizes,
+        "unfit": learned.unfit,
+        "fitted": sorted(learned.fitted),
+        "series": [
+            {"unique_id": one.unique_id, "attributes": list(one.attributes)}
+            for one in recipe.panel
+        ],
+    }
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+
+        def put(name: str, body: bytes) -> None:
+            archive.writestr(zipfile.ZipInfo(name, _NO_TIME), body)
+
+        put("recipe.json", json.dumps(head, sort_keys=True).encode())
+        put("rows.npy", _array_bytes(learned.rows))
+        for name in sorted(learned.fitted):
+            put(f"fitted/{name}", learned.fitted[name].state())
+        for number, one in enumerate(recipe.panel):
+            put(f"values/{number}.npy", _array_bytes(one.values))
+            instants = np.asarray(one.times, "M8[us]").astype(np.int64)
+            put(f"times/{number}.npy", _array_bytes(instants))
+    return whole.getvalue()
+
+
+def from_bytes(body: bytes) -> Recipe:
+    """Read a recipe that `to_bytes` wrote.
+
+    Raises:
+        InvalidSeries: the bytes are no recipe, or of a later release.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            return _read(archive)
+    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise InvalidSeries(
+            f"not a trained version that can be read: {error}"
+        ) from error
+
+
+def _read(archive: zipfile.ZipFile) -> Recipe:
+    head = json.loads(archive.read("recipe.json"))
+    if head["format"] != _FORMAT:
+        raise InvalidSeries(
+            f"the trained version has format {head['format']} and this release reads "
+            f"{_FORMAT}: train it again"
+        )
+    models = registered_models()
+    missing = [name for name in head["names"] if name not in models]
+    if missing:
+        raise InvalidSeries(f"the trained version needs the models {missing}")
+    fitted = {}
+    for name in head["fitted"]:
+        restore = models[name].restore
+        if restore is None:
+            raise InvalidSeries(f"{name} is no longer a model that can be kept")
+        fitted[name] = restore(archive.read(f"fitted/{name}"))
+    learned = Learned(
+        names=tuple(head["names"]),
+        weights=_floats(head["weights"]),
+        own={name: _floats(row) for name, row in head["own"].items()},
+        rows=_array(archive.read("rows.npy")),
+        sizes=head["sizes"],
+        fitted=fitted,
+        unfit=head["unfit"],
+    )
+    return Recipe(
+        learned=learned,
+        frequency=head["frequency"],
+        horizon=head["horizon"],
+        seasons=(head["seasons"][0], head["seasons"][1]),
+        seed=head["seed"],
+        panel=tuple(
+            PanelSeries(
+                unique_id=one["unique_id"],
+                values=_array(archive.read(f"values/{number}.npy")),
+                times=_array(archive.read(f"times/{number}.npy")).view("M8[us]"),
+                attributes=tuple((name, value) for name, value in one["attributes"]),
+            )
+            for number, one in enumerate(head["series"])
+        ),
+    )
+
+
+def _floats(numbers: Sequence[float]) -> FloatArray:
+    return np.array(numbers, dtype=np.float64)
+
+
+def _array_bytes(values: Any) -> bytes:
+    body = io.BytesIO()
+    np.save(body, values, allow_pickle=False)
+    return body.getvalue()
+
+
+def _array(body: bytes) -> Any:
+    return np.load(io.BytesIO(body), allow_pickle=False)
