@@ -55,6 +55,14 @@ def ensure_tenant(connection: Connection, *, name: str) -> int:
     return found
 
 
+def find_tenant(connection: Connection, *, name: str) -> int | None:
+    """Return the id of the tenant of this name, or None."""
+    found: int | None = connection.scalar(
+        select(tenants.c.id).where(tenants.c.name == name)
+    )
+    return found
+
+
 def issue(
     connection: Connection,
     *,

@@ -1,7 +1,8 @@
 """The tables as SQLAlchemy sees them; the migrations are what creates them.
 
 A test compares both, so a column added in one place only is a failure. The tables of
-webhooks, schedules and limits are in ``db/tables_delivery.py``.
+webhooks, schedules and limits are in ``db/tables_delivery.py``, those of trained
+versions in ``db/tables_registry.py``.
 """
 
 import sqlalchemy as sa

@@ -1,18 +1,19 @@
 """Rolling-origin backtests: the same code path as the forecast, cut off earlier."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 
 import numpy as np
 
 from forecasting.arrays import FloatArray
-from forecasting.covariates import Covariate, align
+from forecasting.cases import Case, Fitted, ModelContext
+from forecasting.covariates import AnyCovariate, align
 from forecasting.errors import InvalidSeries, ModelUnfit
 from forecasting.frequency import Frequency, times_after
 from forecasting.grid import RegularSeries
 from forecasting.losses import seasonal_error
-from forecasting.models import Case, Fitted, Model, ModelContext, registered_models
+from forecasting.models import Model, registered_models
 
 # A forecast this many ranges outside everything ever seen is taken for a failed fit.
 _RANGES_OUTSIDE = 3.0
@@ -44,7 +45,7 @@ class Problem:
     long_season: int | None
     seed: int
     unique_id: str = "series"
-    covariates: tuple[Covariate, ...] = ()
+    covariates: tuple[AnyCovariate, ...] = ()
     attributes: tuple[tuple[str, str], ...] = ()
     _contexts: dict[int, ModelContext] = field(
         default_factory=dict, compare=False, repr=False
@@ -60,6 +61,17 @@ class Problem:
     def final(self) -> int:
         """The index of the latest value."""
         return self.series.values.size - 1
+
+    def until(self, cutoff: int) -> "Problem":
+        """Return the same series as it was known at an earlier index."""
+        kept = slice(0, cutoff + 1)
+        series = replace(
+            self.series,
+            times=self.series.times[kept],
+            values=self.series.values[kept],
+            observed=self.series.observed[kept],
+        )
+        return replace(self, series=series, _contexts={})
 
     def scale(self, cutoff: int) -> float:
         """Tell the error of the seasonal naive known at a cutoff, always above zero.

@@ -1,5 +1,6 @@
 """The error of a method on windows it had not seen, beside the baseline's."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,6 +102,62 @@ def evaluate(scored: Scored, *, baseline: str) -> Evaluation | None:
         nominal_coverage=round(pair[1] - pair[0], 9) if pair else None,
         baseline=baseline,
     )
+
+
+def pool_evaluations(found: Sequence[Evaluation]) -> dict[str, float | None]:
+    """Pool the evaluations of several series into one set of metrics.
+
+    Args:
+        found: of the series.
+
+    Returns:
+        Metrics by name. Absolute, squared, percentage and quantile errors and coverage
+        are those of all points together, MASE and RMSSE means over the series, windows
+        and points sums. None where no series can tell.
+    """
+    means = {
+        name: _weighted(found, name, points=True)
+        for name in ("mae", "smape", "crps", "coverage")
+    }
+    squares = [(one.rmse**2, one.points) for one in found if one.rmse is not None]
+    naive = [
+        (one.mae / (1 - one.skill_vs_naive), one.points, one.mae)
+        for one in found
+        if one.mae and one.skill_vs_naive is not None and one.skill_vs_naive < 1
+    ]
+    sizes = [
+        (one.crps, one.crps / one.wql, one.points)
+        for one in found
+        if one.crps is not None and one.wql
+    ]
+    return {
+        **means,
+        "rmse": _share(squares) ** 0.5 if squares else None,
+        "mase": _weighted(found, "mase", points=False),
+        "rmsse": _weighted(found, "rmsse", points=False),
+        "wql": sum(c * p for c, _, p in sizes) / sum(y * p for _, y, p in sizes)
+        if sizes
+        else None,
+        "skill_vs_naive": 1
+        - sum(m * p for _, p, m in naive) / sum(n * p for n, p, _ in naive)
+        if naive
+        else None,
+        "windows": float(sum(one.windows for one in found)),
+        "points": float(sum(one.points for one in found)),
+    }
+
+
+def _weighted(found: Sequence[Evaluation], name: str, *, points: bool) -> float | None:
+    pairs = [
+        (getattr(one, name), one.points if points else 1)
+        for one in found
+        if getattr(one, name) is not None
+    ]
+    return _share(pairs) if pairs else None
+
+
+def _share(pairs: Sequence[tuple[float, int]]) -> float:
+    return sum(v * n for v, n in pairs) / sum(n for _, n in pairs)
 
 
 def told(value: float) -> float | None:

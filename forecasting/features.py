@@ -1,122 +1,194 @@
-"""Lag, rolling and calendar features of (cutoff, step) pairs, for direct forecasts.
+"""Features of (series, cutoff, step) pairs, for direct forecasts by trees.
 
-Every value feature is a difference to the level at the cutoff, so a model that cannot
-extrapolate (a tree) still follows a series that has moved to a new level.
+Every value feature is a difference to the level at the cutoff in units of the series'
+own seasonal-naive error, so one model serves series of any size, and a model that
+cannot extrapolate (a tree) still follows a series that has moved to a new level.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from forecasting.arrays import FloatArray, TimeArray
+from forecasting.arrays import FloatArray
+from forecasting.calendar import CALENDAR, calendar_columns
+from forecasting.layout import SEASONS_BACK, LagPlan, Layout
+from forecasting.tracks import Tracks
 
-# Latest values at the cutoff, in steps before it.
-_RECENT = (0, 1, 2, 3)
 # Where the latest errors of the seasonal naive are read, in steps before the cutoff.
 _ERRORS = (0, 1, 3)
-# Same-phase seasons before the target that are known at the cutoff.
-_SEASONS_BACK = 3
-_HOUR = np.timedelta64(1, "h")
-# The epoch, 1970-01-01, was a Thursday; Monday is day 0.
-_EPOCH_WEEKDAY = 3
 
 
 @dataclass(frozen=True)
-class LagPlan:
-    """Which values of the past a row of features looks at.
+class Pairs:
+    """What to forecast: `steps` ahead of `cutoffs` of `series`, arrays of shape (r,).
 
     Attributes:
-        season: steps, at least 1.
-        long_season: a second season in steps, or None.
+        series: index of the series in its panel.
+        cutoffs: index of the latest known value of that series.
+        steps: steps ahead, at least 1.
     """
 
-    season: int
-    long_season: int | None
-
-    @property
-    def reach(self) -> int:
-        """Known steps that a row needs up to and including its cutoff."""
-        by_season = (_SEASONS_BACK + 1) * self.season + max(_RECENT)
-        return max(by_season, (self.long_season or 0) + self.season) + 1
+    series: Any
+    cutoffs: Any
+    steps: Any
 
 
-def anchor(values: FloatArray, *, cutoffs: Any, steps: Any, season: int) -> FloatArray:
-    """Take the latest same-phase value known at each cutoff: the seasonal naive.
+@dataclass(frozen=True)
+class Rows:
+    """Features and what turns a forecast in their unit into one of the series.
+
+    Attributes:
+        matrix: shape (r, columns), single precision; NaN where nothing is known.
+        parts: what each column tells about, for explanations.
+        anchor: shape (r,), added to a forecast.
+        scale: shape (r,), multiplied before; zero for a history that never changed.
+    """
+
+    matrix: npt.NDArray[np.float32]
+    parts: tuple[str, ...]
+    anchor: FloatArray
+    scale: FloatArray
+
+
+def feature_rows(tracks: Tracks, *, pairs: Pairs, layout: Layout, codes: Any) -> Rows:
+    """Build one row of features per pair; no row reads values beyond its cutoff.
 
     Args:
-        values: the series, shape (n,), no NaN.
-        cutoffs: index of the latest known value of each row, shape (r,).
-        steps: steps ahead of each row, shape (r,), at least 1.
+        tracks: the panel.
+        pairs: what to forecast, shape (r,).
+        layout: the columns.
+        codes: code of each attribute of each series, shape (series, attributes), NaN
+            where it is not known.
+
+    Returns:
+        The rows; the final columns are the attributes.
+    """
+    level = tracks.level(pairs.series, pairs.cutoffs)
+    scale = tracks.scale(pairs.series, pairs.cutoffs)
+    size = tracks.size(pairs.series, pairs.cutoffs)
+    scale = np.where(np.isnan(scale), layout.prior * size, scale)
+    unit = np.where(scale > 0, scale, 1.0)
+    parts: list[str] = []
+    columns: list[npt.NDArray[np.float32]] = []
+
+    def add(part: str, column: FloatArray) -> None:
+        parts.append(part)
+        columns.append(column.astype(np.float32))
+
+    for part, column in _value_columns(tracks, pairs, layout.plan):
+        add(part, (column - level) / unit)
+    for part, column in _change_columns(tracks, pairs, layout.plan):
+        add(part, column / unit)
+    add("step", pairs.steps)
+    add("scale", scale / np.where(size > 0, size, 1.0))
+    calendar = calendar_columns(tracks.time(pairs.series, pairs.cutoffs + pairs.steps))
+    for index, name in enumerate(CALENDAR):
+        add(name, calendar[:, index])
+    for part, column in _covariate_columns(tracks, pairs, layout):
+        add(part, column)
+    for index, (name, _values) in enumerate(layout.attributes):
+        add(name, codes[pairs.series, index])
+    anchor = _anchor(tracks, pairs, layout.plan, level)
+    return Rows(np.column_stack(columns), tuple(parts), anchor, scale)
+
+
+def back(steps: Any, season: int) -> Any:
+    """Offset from the cutoff of the target's latest known same-phase value.
+
+    Args:
+        steps: steps ahead, shape (r,), at least 1.
         season: steps, at least 1.
 
     Returns:
-        Shape (r,), unit of the values.
+        Shape (r,), at most 0.
 
     Example:
-        >>> anchor(np.arange(9.0), cutoffs=np.array([7]), steps=np.array([1]), season=4)
-        array([4.])
+        >>> back(np.array([1, 4, 5]), 4).tolist()
+        [-3, 0, -3]
     """
-    return np.asarray(values[cutoffs + _back(steps, season)], dtype=np.float64)
+    return -((-steps) % season)
 
 
-def _back(steps: Any, season: int) -> Any:
-    # The offset of the target's latest known same-phase value, at most 0.
-    return steps - season * np.ceil(steps / season).astype(np.int64)
-
-
-def feature_rows(
-    values: FloatArray,
-    *,
-    target_times: TimeArray,
-    cutoffs: Any,
-    steps: Any,
-    plan: LagPlan,
-) -> FloatArray:
-    """Build one row of features per (cutoff, step) pair.
-
-    Args:
-        values: the series, shape (n,), no NaN; rows read only up to their cutoff.
-        target_times: UTC time of each row's target, shape (r,), datetime64[us].
-        cutoffs: index of the latest known value, shape (r,), at least `plan.reach` - 1.
-        steps: steps ahead, shape (r,), at least 1.
-        plan: the lags.
-
-    Returns:
-        Shape (r, columns); value columns in the unit of the series, relative to the
-        mean of the last season (the last value when the season is 1).
-    """
-    sums = np.concatenate(([0.0], np.cumsum(values)))
-    level = _rolling_mean(sums, cutoffs, plan.season)
-    same_phase = cutoffs + _back(steps, plan.season)
-    columns = [steps.astype(np.float64), *_calendar(target_times)]
-    columns += [values[cutoffs - lag] - level for lag in _RECENT]
-    columns += [
-        values[cutoffs - lag] - values[cutoffs - lag - plan.season] for lag in _ERRORS
-    ]
-    columns += [
-        values[same_phase - back * plan.season] - level for back in range(_SEASONS_BACK)
-    ]
-    columns.append(level - _rolling_mean(sums, cutoffs, _SEASONS_BACK * plan.season))
+def _value_columns(
+    tracks: Tracks, pairs: Pairs, plan: LagPlan
+) -> Iterator[tuple[str, FloatArray]]:
+    series, cutoffs = pairs.series, pairs.cutoffs
+    for lag in range(plan.recent):
+        yield "recent values", tracks.value(series, cutoffs - lag)
+    for width in plan.windows:
+        yield "trend", tracks.mean(series, cutoffs, width)
+        yield "range", tracks.low(series, cutoffs, width)
+        yield "range", tracks.high(series, cutoffs, width)
+    phase = cutoffs + back(pairs.steps, plan.season)
+    for season in range(plan.seasons_back):
+        yield "season", tracks.value(series, phase - season * plan.season)
+    if plan.season > 1:
+        yield "season", _phase_mean(tracks, series, phase, plan.season)
+        for beside in (-1, 1):
+            where = np.where(phase + beside > cutoffs, phase - plan.season, phase)
+            yield "season", tracks.value(series, where + beside)
     if plan.long_season:
-        phase = cutoffs + _back(steps, plan.long_season)
-        columns += [
-            values[phase] - level,
-            values[phase] - values[phase - plan.season],
-            values[phase] - _rolling_mean(sums, phase, plan.season),
-            level - _rolling_mean(sums, cutoffs, plan.long_season),
-        ]
-    return np.column_stack(columns)
+        phase = cutoffs + back(pairs.steps, plan.long_season)
+        yield "long season", tracks.value(series, phase)
+        yield "long season", tracks.value(series, phase - plan.long_season)
 
 
-def _rolling_mean(sums: FloatArray, ends: Any, width: int) -> FloatArray:
-    # `sums` starts with a zero, so the mean up to and including `ends` is a difference.
-    return np.asarray((sums[ends + 1] - sums[ends + 1 - width]) / width)
+def _change_columns(
+    tracks: Tracks, pairs: Pairs, plan: LagPlan
+) -> Iterator[tuple[str, FloatArray]]:
+    series, cutoffs, season = pairs.series, pairs.cutoffs, plan.season
+    if season > 1:
+        for lag in _ERRORS:
+            now = tracks.value(series, cutoffs - lag)
+            yield "recent values", now - tracks.value(series, cutoffs - lag - season)
+        before = tracks.mean(series, cutoffs - season, season)
+        yield "trend", tracks.mean(series, cutoffs, season) - before
+    if plan.long_season:
+        phase = cutoffs + back(pairs.steps, plan.long_season)
+        now = tracks.value(series, phase)
+        yield "long season", now - tracks.value(series, phase - season)
+        yield "long season", now - tracks.mean(series, phase, season)
 
 
-def _calendar(times: TimeArray) -> list[FloatArray]:
-    days = times.astype("datetime64[D]")
-    weekday = (days.astype(np.int64) + _EPOCH_WEEKDAY) % 7
-    month = times.astype("datetime64[M]").astype(np.int64) % 12
-    hour = (times - days) / _HOUR
-    return [np.asarray(part, dtype=np.float64) for part in (hour, weekday, month)]
+def _anchor(
+    tracks: Tracks, pairs: Pairs, plan: LagPlan, level: FloatArray
+) -> FloatArray:
+    # The average of three plain forecasts: each alone was best on some collection (the
+    # level on single loads, the seasonal naive on M4 hours, its mean over seasons on
+    # quarters) and clearly worse on another.
+    phase = pairs.cutoffs + back(pairs.steps, plan.season)
+    latest = tracks.value(pairs.series, phase)
+    usual = _phase_mean(tracks, pairs.series, phase, plan.season)
+    return np.where(np.isnan(latest), level, (level + latest + usual) / 3)
+
+
+def _phase_mean(tracks: Tracks, series: Any, phase: Any, season: int) -> FloatArray:
+    # Of the seasons there are: a short series has at least the latest.
+    found = [tracks.value(series, phase - i * season) for i in range(SEASONS_BACK)]
+    known = np.sum([~np.isnan(each) for each in found], axis=0)
+    total = np.sum([np.nan_to_num(each) for each in found], axis=0)
+    return np.where(known > 0, total / np.maximum(known, 1), np.nan)
+
+
+def _covariate_columns(
+    tracks: Tracks, pairs: Pairs, layout: Layout
+) -> Iterator[tuple[str, FloatArray]]:
+    series, cutoffs, plan = pairs.series, pairs.cutoffs, layout.plan
+    target = cutoffs + pairs.steps
+    for column, name in enumerate(layout.columns):
+        usual = tracks.covariate_mean(series, cutoffs, max(plan.season, 2), column)
+        latest = tracks.covariate(series, cutoffs, column)
+        if name in layout.past:
+            yield name, latest
+            yield name, latest - usual
+            continue
+        now = tracks.covariate(series, target, column)
+        yield name, now
+        yield name, now - usual
+        yield name, tracks.covariate_mean(series, target, max(plan.season, 2), column)
+        for season in {plan.season: 0, plan.long_season or plan.season: 0}:
+            phase = cutoffs + back(pairs.steps, season)
+            yield name, now - tracks.covariate(series, phase, column)

@@ -1,8 +1,9 @@
 """What fits of statistical models share: a bounded history and one named failure."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -33,9 +34,24 @@ def recent(history: FloatArray, *, season: int) -> FloatArray:
     return history[-max(points, 3 * season) :]
 
 
+def require_points(name: str, *, history: FloatArray, least: int) -> None:
+    """Refuse a history that is too short for a model.
+
+    Args:
+        name: the model, for the message.
+        history: known values, shape (n,).
+        least: points that the model needs.
+
+    Raises:
+        ModelUnfit: the history has fewer points.
+    """
+    if history.size < least:
+        raise ModelUnfit(f"{name} needs {least} points and got {history.size}")
+
+
 @contextmanager
 def contained_fit(name: str) -> Iterator[None]:
-    """Silence the warnings of a fit and name its numerical failures.
+    """Silence the warnings of a fit and name its failures.
 
     An optimiser that stops early warns and still returns a usable fit; whether the fit
     is any good is decided by the backtest and the output guard, not by its warnings.
@@ -53,5 +69,33 @@ def contained_fit(name: str) -> Iterator[None]:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             yield
-    except (ArithmeticError, IndexError, ValueError, np.linalg.LinAlgError) as error:
+    except Exception as error:
+        # Statsforecast gives up with a bare Exception or NotImplementedError.
         raise ModelUnfit(f"{name} could not be fitted: {error}") from error
+
+
+def library_mean(
+    name: str, *, history: FloatArray, horizon: int, build: Callable[[], Any]
+) -> FloatArray:
+    """Forecast by a model of statsforecast; a flat history needs no fit.
+
+    Args:
+        name: the model, for the message.
+        history: known values, shape (n,), no NaN.
+        horizon: steps to forecast.
+        build: makes the library's model; called inside the contained fit.
+
+    Returns:
+        Mean, shape (horizon,), unit of the history.
+
+    Raises:
+        ModelUnfit: the library gave up, or its forecast is not finite.
+    """
+    if np.ptp(history) == 0:
+        return np.full(horizon, history[-1])
+    with contained_fit(name):
+        answer = build().forecast(y=history, h=horizon)["mean"]
+        mean = np.asarray(answer, dtype=np.float64)
+    if not np.isfinite(mean).all():
+        raise ModelUnfit(f"{name} gave a forecast that is not finite")
+    return mean

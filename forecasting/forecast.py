@@ -158,6 +158,9 @@ def learned_recipe(
         horizon=options.horizon,
         seasons=found.seasons,
         seed=options.seed,
+        calendar=options.calendar,
+        timezone=options.timezone,
+        rules=options.rules,
         panel=tuple(one for one in series if one.unique_id not in failed),
     )
 
@@ -189,6 +192,9 @@ def forecast_by_recipe(
         frequency=recipe.frequency,
         seed=recipe.seed,
         season=recipe.seasons[0],
+        calendar=recipe.calendar,
+        timezone=recipe.timezone,
+        rules=recipe.rules,
     )
     check_options(wish, known=model_names())
     posed = pose(series, options=wish, agreed=recipe.seasons)

@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ import pandas as pd  # type: ignore[import-untyped]  # 2.3 ships no types
 
 from forecasting.arrays import TimeArray
 from forecasting.errors import InvalidSeries
+from forecasting.open_days import check_calendar, open_days, open_days_after
+from forecasting.zones import local_times, utc_times
 
 _SECOND_US = 1_000_000
 _HOUR_US = 3_600 * _SECOND_US
@@ -29,14 +31,20 @@ class Frequency:
         text: the frequency as the caller wrote it.
         offset: the pandas offset; used for calendar steps such as months.
         step_us: microseconds for steps of fixed length, else None.
+        calendar: the named calendar whose open days are the steps, or None.
+        timezone: the zone whose clocks count days and longer steps.
     """
 
     text: str
     offset: Any
     step_us: int | None
+    calendar: str | None = None
+    timezone: str = "UTC"
 
 
-def parse_frequency(text: str) -> Frequency:
+def parse_frequency(
+    text: str, *, calendar: str | None = None, timezone: str = "UTC"
+) -> Frequency:
     """Read a pandas offset alias or an ISO 8601 duration.
 
     A bare "W" means seven days counted from the first observation, so that weeks may
@@ -44,12 +52,18 @@ def parse_frequency(text: str) -> Frequency:
 
     Args:
         text: such as "1h", "15min", "D", "W", "MS", "PT1H", "P1D", "P1M".
+        calendar: a named calendar such as "XNYS", "ECB", "DE" or "DE-BE": a step of one
+            day then leads from one open day to the next.
+        timezone: an IANA name. Days, weeks and months then begin when the clocks of
+            that zone say so; hours and shorter steps have none.
 
     Returns:
         The frequency.
 
     Raises:
-        InvalidSeries: the text is not understood, or the step is not positive.
+        InvalidSeries: the text is not understood, the step is not positive, the
+            calendar or the zone is not known, or a calendar goes with steps other than
+            days.
 
     Example:
         >>> parse_frequency("PT15M").step_us
@@ -76,7 +90,25 @@ def parse_frequency(text: str) -> Frequency:
             raise InvalidSeries(
                 f"frequency {text!r} is below one microsecond, the finest step"
             )
-    return Frequency(text=text, offset=offset, step_us=step_us)
+    plain = Frequency(text=text, offset=offset, step_us=step_us)
+    return _placed(plain, calendar, timezone)
+
+
+def _placed(plain: Frequency, calendar: str | None, timezone: str) -> Frequency:
+    """Let days follow a calendar and a zone instead of the UTC clock."""
+    local_times(np.empty(0, "datetime64[us]"), timezone=timezone)
+    step_us = plain.step_us
+    if step_us is not None and timezone != "UTC" and step_us % _DAY_US == 0:
+        step_us = None
+    if calendar is not None:
+        check_calendar(calendar)
+        if plain.step_us != _DAY_US and plain.offset != pd.offsets.BDay():
+            raise InvalidSeries(
+                f"frequency {plain.text!r} does not go with the calendar {calendar!r}: "
+                "a calendar needs steps of one day, 'B' or 'D'"
+            )
+        step_us = None
+    return replace(plain, step_us=step_us, calendar=calendar, timezone=timezone)
 
 
 def _offset(text: str) -> Any:
@@ -114,8 +146,10 @@ def season_lengths(frequency: Frequency) -> tuple[int, ...]:
         >>> season_lengths(parse_frequency("1h")), season_lengths(parse_frequency("QS"))
         ((24, 168), (4,))
     """
-    if frequency.step_us is not None:
-        return _fixed_seasons(frequency.step_us)
+    if frequency.calendar is not None:
+        return (_BUSINESS_WEEK,)
+    if isinstance(frequency.offset, pd.offsets.Tick):
+        return _fixed_seasons(frequency.offset.nanos // 1_000)
     if frequency.offset.rule_code == "B":
         return (_BUSINESS_WEEK,) if frequency.offset.n == 1 else (1,)
     rule = str(frequency.offset.rule_code).split("-", maxsplit=1)[0]
@@ -146,7 +180,7 @@ def grid_between(frequency: Frequency, *, first: Any, final: Any) -> TimeArray:
 
     Returns:
         Times, shape (m,), datetime64[us]; calendar grids leave out a `first` that is
-        not on the calendar.
+        not on the calendar. Open days have the time of day of `first`.
 
     Raises:
         InvalidSeries: calendar steps beyond the years 1678 to 2262.
@@ -154,9 +188,46 @@ def grid_between(frequency: Frequency, *, first: Any, final: Any) -> TimeArray:
     if frequency.step_us is not None:
         step = np.timedelta64(frequency.step_us, "us")
         return np.arange(first, final + np.timedelta64(1, "us"), step)
-    return _calendar_times(
-        frequency, start=pd.Timestamp(first), end=pd.Timestamp(final)
-    )
+    start, end = _local(frequency, first), _local(frequency, final)
+    if frequency.calendar is None:
+        return _calendar_times(frequency, start=start, end=end)
+    days = open_days(frequency.calendar, first=start, final=end)
+    times = days + _time_of_day(start)
+    return _utc(frequency, times[(times >= start) & (times <= end)])
+
+
+def times_before(frequency: Frequency, *, first: Any, start: Any) -> TimeArray:
+    """List the grid times before `first`, from `start` on.
+
+    Args:
+        frequency: the step.
+        first: datetime64[us], UTC, on the grid.
+        start: datetime64[us], UTC.
+
+    Returns:
+        Times, shape (m,), datetime64[us], ascending, all before `first`.
+
+    Raises:
+        InvalidSeries: calendar steps beyond the years 1678 to 2262.
+
+    Example:
+        >>> ends = np.datetime64("2024-03-01", "us"), np.datetime64("2024-01-15", "us")
+        >>> times_before(parse_frequency("MS"), first=ends[0], start=ends[1])
+        array(['2024-02-01T00:00:00.000000'], dtype='datetime64[us]')
+    """
+    if frequency.step_us is not None:
+        steps = np.arange((first - start) // np.timedelta64(frequency.step_us, "us"))
+        back = (steps[::-1] + 1) * np.timedelta64(frequency.step_us, "us")
+        return np.asarray(first - back, dtype="datetime64[us]")
+    anchor, end = _local(frequency, first), _local(frequency, start)
+    if frequency.calendar is None:
+        # Backwards, so that every second month is counted from the first observation.
+        backwards = replace(frequency, offset=-1 * frequency.offset)
+        times = _calendar_times(backwards, start=anchor, end=end)[::-1]
+        return np.asarray(times[(times >= start) & (times < first)])
+    days = open_days(frequency.calendar, first=end, final=anchor)
+    times = days + _time_of_day(anchor)
+    return _utc(frequency, times[(times >= end) & (times < anchor)])
 
 
 def times_after(frequency: Frequency, *, cutoff: Any, horizon: int) -> TimeArray:
@@ -164,7 +235,7 @@ def times_after(frequency: Frequency, *, cutoff: Any, horizon: int) -> TimeArray
 
     Args:
         frequency: the step.
-        cutoff: datetime64[us], UTC, on the grid.
+        cutoff: datetime64[us], UTC, on the grid; with a named calendar, any day.
         horizon: steps, at least 1.
 
     Returns:
@@ -181,9 +252,11 @@ def times_after(frequency: Frequency, *, cutoff: Any, horizon: int) -> TimeArray
     if frequency.step_us is not None:
         steps = np.arange(1, horizon + 1) * np.timedelta64(frequency.step_us, "us")
         return np.asarray(cutoff + steps, dtype="datetime64[us]")
-    return _calendar_times(frequency, start=pd.Timestamp(cutoff), periods=horizon + 1)[
-        1:
-    ]
+    after = _local(frequency, cutoff)
+    if frequency.calendar is None:
+        return _calendar_times(frequency, start=after, periods=horizon + 1)[1:]
+    days = open_days_after(frequency.calendar, day=after, count=horizon)
+    return _utc(frequency, days + _time_of_day(after))
 
 
 def _calendar_times(frequency: Frequency, **span: Any) -> TimeArray:
@@ -194,4 +267,20 @@ def _calendar_times(frequency: Frequency, **span: Any) -> TimeArray:
             f"{frequency.text!r} steps leave the calendar, which ends in 2262: "
             "check the times or ask for a shorter horizon"
         ) from error
-    return np.asarray(listed.to_numpy(), dtype="datetime64[us]")
+    return _utc(frequency, np.asarray(listed.to_numpy(), dtype="datetime64[us]"))
+
+
+def _time_of_day(time: Any) -> Any:
+    return time - time.astype("datetime64[D]")
+
+
+def _local(frequency: Frequency, time: Any) -> Any:
+    if frequency.timezone == "UTC":
+        return np.datetime64(time, "us")
+    return local_times(np.array([time]), timezone=frequency.timezone)[0]
+
+
+def _utc(frequency: Frequency, local: TimeArray) -> TimeArray:
+    if frequency.timezone == "UTC":
+        return np.asarray(local, dtype="datetime64[us]")
+    return utc_times(local, timezone=frequency.timezone)

@@ -141,6 +141,33 @@ def learn(
     return _settle(problems, choice, residuals), evidence
 
 
+def try_all(
+    problems: Sequence[Problem],
+    *,
+    line: Line,
+    options: ForecastOptions,
+    tell: Tell = nobody,
+) -> tuple[tuple[Trial, ...], tuple[FloatArray, ...]]:
+    """Backtest every model of a line on every series, and blend what "auto" would.
+
+    Args:
+        problems: at least one series; all of the same season, horizon and frequency.
+        line: the models and the number of windows.
+        options: the wish.
+        tell: hears the share of the work that is done, and what comes next.
+
+    Returns:
+        One trial a series, and the blend's means with weights from earlier windows.
+    """
+    trials = tuple(
+        start_trial(problem, cutoffs=_cutoffs(problem, line, options))
+        for problem in problems
+    )
+    _try_members(problems, trials, line, auto=False, tell=tell)
+    losses = measure(trials, names=line.names)
+    return trials, _blended(trials, losses, gated=True, later=False)
+
+
 def _cutoffs(problem: Problem, line: Line, options: ForecastOptions) -> list[int]:
     # A window before the covariates were known could not have been forecast.
     planned = plan_cutoffs(problem, windows=options.windows, most=line.windows)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from forecasting.backtest import Problem
-from forecasting.models import Model, Regime, registered_models
+from forecasting.cases import Regime
+from forecasting.models import Model, registered_models
 from forecasting.options import ForecastOptions
 
 # Residuals of a step that quantiles are wanted from, over all series of the group.
@@ -63,10 +64,13 @@ def regime_of(problems: Sequence[Problem]) -> Regime:
         horizon=problems[0].horizon,
         zeros=zeros / sum(points),
         positive=all(float(one.min()) > 0 for one in values),
-        covariates=max(
-            sum(one.future for one in problem.covariates) for problem in problems
-        ),
+        covariates=max(_known_ahead(problem) for problem in problems),
     )
+
+
+def _known_ahead(problem: Problem) -> int:
+    ahead = problem.context(problem.final).future_covariates
+    return int((~np.isnan(ahead).all(axis=0)).sum())
 
 
 def line_up(regime: Regime, *, options: ForecastOptions) -> Line:

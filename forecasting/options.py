@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from forecasting.errors import InvalidSeries
+from forecasting.fill import FillRules
 
 AUTO = "auto"
+AS_USUAL = FillRules()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +25,9 @@ class ForecastOptions:
             None allows about five seconds and one more for each of 200 series.
         lower: nothing is forecast below; None keeps what was never negative from it.
         upper: nothing is forecast above; None for no bound.
+        rules: what is done about steps without a value, and times with several.
+        calendar: open days only, such as "XNYS" or "DE"; None for all days.
+        timezone: the zone whose clocks say when days, weeks and months begin.
     """
 
     horizon: int
@@ -35,6 +40,9 @@ class ForecastOptions:
     budget_s: float | None = None
     lower: float | None = None
     upper: float | None = None
+    rules: FillRules = AS_USUAL
+    calendar: str | None = None
+    timezone: str = "UTC"
 
     @property
     def named(self) -> tuple[str, ...]:

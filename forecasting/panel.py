@@ -8,12 +8,11 @@ import numpy as np
 
 from forecasting.arrays import FloatArray, TimeArray
 from forecasting.backtest import Problem
-from forecasting.covariates import Covariate
+from forecasting.covariates import AnyCovariate, align
 from forecasting.errors import InvalidSeries
 from forecasting.frequency import Frequency, parse_frequency, season_lengths
-from forecasting.grid import RegularSeries, regularise
+from forecasting.grid import RegularSeries, Span, regularise
 from forecasting.options import ForecastOptions
-
 
 Seasons: TypeAlias = tuple[int, int | None]
 """A season and a second, longer one or None, in steps."""
@@ -35,7 +34,7 @@ class PanelSeries:
     unique_id: str
     values: FloatArray
     times: TimeArray
-    covariates: tuple[Covariate, ...] = ()
+    covariates: tuple[AnyCovariate, ...] = ()
     attributes: tuple[tuple[str, str], ...] = ()
 
 
@@ -78,14 +77,22 @@ def pose(
     Raises:
         InvalidSeries: the frequency cannot be read.
     """
-    frequency = parse_frequency(options.frequency)
+    frequency = parse_frequency(
+        options.frequency, calendar=options.calendar, timezone=options.timezone
+    )
     seasons = (options.season,) if options.season else season_lengths(frequency)
     regular: dict[int, RegularSeries] = {}
     failed: dict[int, str] = {}
+    span = _span(series)
     for place, one in enumerate(series):
         try:
             regular[place] = regularise(
-                one.values, times=one.times, frequency=frequency, season=seasons[0]
+                one.values,
+                times=one.times,
+                frequency=frequency,
+                season=seasons[0],
+                rules=options.rules,
+                span=span,
             )
         except InvalidSeries as error:
             failed[place] = str(error)
@@ -93,17 +100,21 @@ def pose(
     season, longer = agreed or _usable(seasons, points)
     plain = _Plain(frequency, options, season, longer)
     problems: dict[int, Problem] = {}
+    notes: dict[int, tuple[str, ...]] = {}
     for place, gridded in regular.items():
         problem = _problem(plain, series[place], gridded)
         try:
-            # Every covariate has to be known where the final forecast needs it.
-            problem.context(problem.final)
+            notes[place] = _covariate_notes(problem)
         except InvalidSeries as error:
             failed[place] = str(error)
         else:
             problems[place] = problem
     warnings = {
-        place: (*regular[place].warnings, *_shortness(problem, seasons[0]))
+        place: (
+            *regular[place].warnings,
+            *notes[place],
+            *_shortness(problem, seasons[0]),
+        )
         for place, problem in problems.items()
     }
     return Posed(problems, warnings, failed, (season, longer))
@@ -115,6 +126,27 @@ class _Plain:
     options: ForecastOptions
     season: int
     long_season: int | None
+
+
+def _span(series: Sequence[PanelSeries]) -> Span:
+    """Return the first and the latest time of the panel, which fill rules reach to."""
+    ends = [(one.times.min(), one.times.max()) for one in series if len(one.times)]
+    if not ends:
+        return None, None
+    return min(first for first, _ in ends), max(latest for _, latest in ends)
+
+
+def _covariate_notes(problem: Problem) -> tuple[str, ...]:
+    # Every covariate has to be known where the final forecast needs it.
+    plain = problem.context(problem.final)
+    if not problem.covariates:
+        return ()
+    return align(
+        problem.covariates,
+        grid_times=plain.times,
+        cutoff_time=plain.times[-1],
+        future_times=plain.future_times,
+    ).notes
 
 
 def _usable(seasons: Sequence[int], points: list[int]) -> Seasons:

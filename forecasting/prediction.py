@@ -7,10 +7,11 @@ import numpy as np
 
 from forecasting.arrays import FloatArray
 from forecasting.backtest import Problem, baseline_mean, guarded, sane
+from forecasting.cases import Case
 from forecasting.errors import ModelUnfit
 from forecasting.intervals import LEAST_FOLDS, conformal_offsets
 from forecasting.learning import Learned
-from forecasting.models import Case, registered_models
+from forecasting.models import registered_models
 from forecasting.options import ForecastOptions
 from forecasting.quantiles import guessed_quantiles, limits
 
@@ -26,12 +27,14 @@ class Prediction:
         mean: shape (horizon,), unit of the series.
         quantiles: by increasing level, each shape (horizon,); may be empty.
         weights: of the models behind the mean, largest first; they sum to 1.
+        members: what each of them forecast, shape (horizon,).
         warnings: what a reader has to know.
     """
 
     mean: FloatArray
     quantiles: dict[float, FloatArray]
     weights: dict[str, float]
+    members: dict[str, FloatArray]
     warnings: tuple[str, ...]
 
 
@@ -67,13 +70,18 @@ def predict(
         offsets = conformal_offsets(learned.rows, levels=levels)
     found = []
     for place, problem in enumerate(problems):
-        means = {name: rows[place] for name, rows in shared.items()}
-        mean, weights, doubts = _mean(learned, problem, means)
-        quantiles, remarks = _quantiles(learned, problem, (mean, offsets), levels)
+        made = _made(learned, problem, {n: rows[place] for n, rows in shared.items()})
+        quantiles, remarks = _quantiles(learned, problem, (made.mean, offsets), levels)
         low, high = _bounds(problem, options)
-        clipped = {a: np.clip(row, low, high) for a, row in quantiles.items()}
-        warnings = (*doubts, *remarks)
-        found.append(Prediction(np.clip(mean, low, high), clipped, weights, warnings))
+        found.append(
+            Prediction(
+                mean=np.clip(made.mean, low, high),
+                quantiles={a: np.clip(row, low, high) for a, row in quantiles.items()},
+                weights=made.weights,
+                members=made.members,
+                warnings=(*made.doubts, *remarks),
+            )
+        )
     return found
 
 
@@ -84,9 +92,19 @@ def _shared(
     return {name: fitted.predict(cases) for name, fitted in learned.fitted.items()}
 
 
-def _mean(
-    learned: Learned, problem: Problem, shared: dict[str, FloatArray]
-) -> tuple[FloatArray, dict[str, float], tuple[str, ...]]:
+@dataclass(frozen=True)
+class _Made:
+    weights: dict[str, float]
+    members: dict[str, FloatArray]
+    doubts: tuple[str, ...]
+
+    @property
+    def mean(self) -> FloatArray:
+        weighed = [self.weights[name] * row for name, row in self.members.items()]
+        return np.asarray(np.sum(weighed, axis=0))
+
+
+def _made(learned: Learned, problem: Problem, shared: dict[str, FloatArray]) -> _Made:
     weights = learned.own.get(problem.unique_id, learned.weights)
     case = problem.case(problem.final)
     made: dict[str, tuple[float, FloatArray]] = {}
@@ -95,21 +113,20 @@ def _mean(
         if weight <= _NO_WEIGHT:
             continue
         try:
-            mean = _member(learned, name, shared, case)
+            made[name] = float(weight), _member(learned, name, shared, case)
         except ModelUnfit as error:
             doubts.append(str(error))
-            continue
-        made[name] = float(weight), mean
     if not made:
         told = tuple(f"{text}: forecast by {problem.baseline}" for text in doubts)
-        return baseline_mean(problem, problem.final), {problem.baseline: 1.0}, told
+        mean = baseline_mean(problem, problem.final)
+        return _Made({problem.baseline: 1.0}, {problem.baseline: mean}, told)
     total = sum(weight for weight, _ in made.values())
-    blended = np.zeros(problem.horizon)
-    for weight, mean in made.values():
-        blended += (weight / total) * mean
     order = sorted(made, key=lambda name: (-made[name][0], name))
-    told = tuple(f"{text}: the other models forecast without it" for text in doubts)
-    return blended, {name: made[name][0] / total for name in order}, told
+    return _Made(
+        {name: made[name][0] / total for name in order},
+        {name: made[name][1] for name in order},
+        tuple(f"{text}: the other models forecast without it" for text in doubts),
+    )
 
 
 def _member(

@@ -9,15 +9,18 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from forecasting.arrays import FloatArray
+from forecasting.arrays import FloatArray, TimeArray
+from forecasting.covariates import AnyCovariate, Covariate, Holidays
 from forecasting.errors import InvalidSeries
+from forecasting.fill import FillRules
 from forecasting.learning import Learned
 from forecasting.models import registered_models
+from forecasting.options import AS_USUAL
 from forecasting.panel import PanelSeries, Seasons
 
 _FORMAT = 1
@@ -35,7 +38,10 @@ class Recipe:
         horizon: in steps.
         seasons: what the panel agreed on.
         seed: of every random choice.
-        panel: what it was learned from, without covariates.
+        panel: what it was learned from.
+        calendar: open days only, or None.
+        timezone: whose clocks say when days begin.
+        rules: how gaps were filled.
     """
 
     learned: Learned
@@ -44,6 +50,9 @@ class Recipe:
     seasons: Seasons
     seed: int
     panel: tuple[PanelSeries, ...]
+    calendar: str | None = None
+    timezone: str = "UTC"
+    rules: FillRules = AS_USUAL
 
 
 def to_bytes(recipe: Recipe) -> bytes:
@@ -55,6 +64,9 @@ def to_bytes(recipe: Recipe) -> bytes:
         "horizon": recipe.horizon,
         "seasons": list(recipe.seasons),
         "seed": recipe.seed,
+        "calendar": recipe.calendar,
+        "timezone": recipe.timezone,
+        "rules": asdict(recipe.rules),
         "names": list(learned.names),
         "weights": learned.weights.tolist(),
         "own": {name: row.tolist() for name, row in learned.own.items()},
@@ -62,7 +74,11 @@ def to_bytes(recipe: Recipe) -> bytes:
         "unfit": learned.unfit,
         "fitted": sorted(learned.fitted),
         "series": [
-            {"unique_id": one.unique_id, "attributes": list(one.attributes)}
+            {
+                "unique_id": one.unique_id,
+                "attributes": list(one.attributes),
+                "covariates": [_described(given) for given in one.covariates],
+            }
             for one in recipe.panel
         ],
     }
@@ -78,8 +94,11 @@ def to_bytes(recipe: Recipe) -> bytes:
             put(f"fitted/{name}", learned.fitted[name].state())
         for number, one in enumerate(recipe.panel):
             put(f"values/{number}.npy", _array_bytes(one.values))
-            instants = np.asarray(one.times, "M8[us]").astype(np.int64)
-            put(f"times/{number}.npy", _array_bytes(instants))
+            put(f"times/{number}.npy", _array_bytes(_instants(one.times)))
+            for place, given in enumerate(one.covariates):
+                if isinstance(given, Covariate):
+                    for part, values in _columns(given).items():
+                        put(f"{part}/{number}/{place}.npy", _array_bytes(values))
     return whole.getvalue()
 
 
@@ -130,16 +149,71 @@ def _read(archive: zipfile.ZipFile) -> Recipe:
         horizon=head["horizon"],
         seasons=(head["seasons"][0], head["seasons"][1]),
         seed=head["seed"],
+        calendar=head["calendar"],
+        timezone=head["timezone"],
+        rules=FillRules(**head["rules"]),
         panel=tuple(
             PanelSeries(
                 unique_id=one["unique_id"],
                 values=_array(archive.read(f"values/{number}.npy")),
                 times=_array(archive.read(f"times/{number}.npy")).view("M8[us]"),
+                covariates=tuple(
+                    _covariate(archive, given, f"{number}/{place}.npy")
+                    for place, given in enumerate(one["covariates"])
+                ),
                 attributes=tuple((name, value) for name, value in one["attributes"]),
             )
             for number, one in enumerate(head["series"])
         ),
     )
+
+
+def _described(given: AnyCovariate) -> dict[str, Any]:
+    if isinstance(given, Holidays):
+        return {"holidays": asdict(given)}
+    return {
+        "name": given.name,
+        "vintages": given.issued is not None,
+        "future": given.future,
+        "past_fill": given.past_fill,
+        "future_fill": given.future_fill,
+        "notes": list(given.notes),
+    }
+
+
+def _columns(given: Covariate) -> dict[str, Any]:
+    columns = {
+        "covariate-times": _instants(given.times),
+        "covariate-values": given.values,
+    }
+    if given.issued is not None:
+        columns["covariate-issued"] = _instants(given.issued)
+    return columns
+
+
+def _covariate(
+    archive: zipfile.ZipFile, given: dict[str, Any], place: str
+) -> AnyCovariate:
+    if "holidays" in given:
+        return Holidays(**given["holidays"])
+
+    def column(part: str) -> Any:
+        return _array(archive.read(f"covariate-{part}/{place}"))
+
+    return Covariate(
+        name=given["name"],
+        times=column("times").view("M8[us]"),
+        values=column("values"),
+        issued=column("issued").view("M8[us]") if given["vintages"] else None,
+        future=given["future"],
+        past_fill=given["past_fill"],
+        future_fill=given["future_fill"],
+        notes=tuple(given["notes"]),
+    )
+
+
+def _instants(times: TimeArray) -> Any:
+    return np.asarray(times, "M8[us]").astype(np.int64)
 
 
 def _floats(numbers: Sequence[float]) -> FloatArray:

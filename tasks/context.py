@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from db.session import Connection
+from tasks.artifacts import ArtifactStore
 
 
 class JobContext(Protocol):
@@ -22,6 +23,11 @@ class JobContext(Protocol):
     """Which part of a job in parts this is; None for a whole job."""
     artifacts: Path
     """The folder of uploaded files."""
+
+    @property
+    def artifact_store(self) -> ArtifactStore:
+        """Where the tenant's trained versions are kept."""
+        ...
 
     def progress(self, done: int, total: int, unit: str, message: str) -> None:
         """Tell how far the work is; a cheap call that may be made for each item.

@@ -1,11 +1,12 @@
 """``forecast.run``: forecasts with quantiles and an honest evaluation."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from db import forecasts
+from db.registry import Version
 from db.session import Connection
 from tasks.catalog import Params, Parts, job_type
 from tasks.context import JobContext, Outcome
@@ -20,14 +21,30 @@ from tasks.panels import (
     series_json,
 )
 from tasks.parts import merged, refuse_empty
+from tasks.registry import ENTRY_NAME, invalid, load
 
 if TYPE_CHECKING:
     from forecasting.forecast import SeriesForecast
+    from forecasting.recipe import Recipe
+
+
+class TrainedVersion(Params):
+    """A version of the registry."""
+
+    name: Annotated[str, StringConstraints(pattern=ENTRY_NAME)]
+    version: Annotated[int, Field(ge=1)] | Literal["champion"] = Field(
+        default="champion", description="Its number, or the champion as it is then."
+    )
 
 
 class ForecastParams(PanelParams):
     """What to forecast, how far, and how to judge it."""
 
+    trained: TrainedVersion | None = Field(
+        default=None,
+        description="Forecast with a version of the registry: nothing is learned or "
+        "backtested; horizon and frequency must be the version's.",
+    )
     panel: int = Field(
         default=250,
         ge=1,
@@ -61,7 +78,8 @@ def forecast_run(params: ForecastParams, context: JobContext) -> Outcome:
     done: list[tuple[Input, SeriesForecast]] = []
     failed: list[dict[str, str]] = []
     panels: list[dict[str, Any]] = []
-    for group, found, unfit in forecast_groups(params, context):
+    version, recipe = _trained(params, context)
+    for group, found, unfit in forecast_groups(params, context, recipe=recipe):
         by_name = {item.unique_id: item for item in group.items}
         done += [(by_name[one.unique_id], one) for one in found.series]
         failed += unfit
@@ -77,6 +95,9 @@ def forecast_run(params: ForecastParams, context: JobContext) -> Outcome:
         "failed": failed,
         "panels": panels,
     }
+    if version is not None:
+        result["trained"] = _version_json(version)
+    called = f"{version.entry}@{version.number}" if version else None
 
     def store(connection: Connection) -> Mapping[str, Any]:
         for item, forecast in done:
@@ -85,8 +106,41 @@ def forecast_run(params: ForecastParams, context: JobContext) -> Outcome:
                     connection,
                     tenant_id=context.tenant_id,
                     job_id=context.job_id,
-                    new=forecast_row(item.series_id, forecast),
+                    new=forecast_row(item.series_id, forecast, version=called),
                 )
         return {}
 
     return Outcome(result, store)
+
+
+def _trained(
+    params: ForecastParams, context: JobContext
+) -> "tuple[Version, Recipe] | tuple[None, None]":
+    """Return the version that the params name and what it learned."""
+    if params.trained is None:
+        return None, None
+    from forecasting.errors import InvalidSeries
+    from forecasting.recipe import from_bytes
+
+    field = "/params/trained"
+    version, body = load(
+        context, params.trained.name, params.trained.version, field=field
+    )
+    if version.horizon != params.horizon:
+        detail = f"{version.entry} {version.number} forecasts {version.horizon} steps"
+        raise invalid(f"{detail}, not {params.horizon}", "/params/horizon")
+    try:
+        return version, from_bytes(body)
+    except InvalidSeries as error:
+        raise invalid(str(error), field) from error
+
+
+def _version_json(version: Version) -> dict[str, Any]:
+    return {
+        "name": version.entry,
+        "version": version.number,
+        "stage": version.stage,
+        "window_start": version.window_start,
+        "window_end": version.window_end,
+        "metrics": version.metrics,
+    }

@@ -3,7 +3,7 @@
 import math
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +12,9 @@ from pydantic import Field, field_validator
 from db import forecasts
 from tasks.catalog import Params
 from tasks.context import JobContext
+from tasks.covariates import CovariateParams, attributes_of, covariate_reader
 from tasks.errors import InvalidData
+from tasks.grid import GridParams, fill_rules
 from tasks.inputs import Input, SeriesParams, aware, common_step, inputs, rfc3339
 from tasks.parts import why_not
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
         PanelSeries,
         SeriesForecast,
     )
+    from forecasting.recipe import Recipe
 
 MAX_HORIZON = 10_000
 _FEWEST_OBSERVATIONS = 3
@@ -42,7 +45,7 @@ class Backtest(Params):
     windows: int = Field(default=3, ge=1, le=20)
 
 
-class PanelParams(SeriesParams):
+class PanelParams(SeriesParams, CovariateParams, GridParams):
     """What to forecast, how far, by whom, and how to judge it."""
 
     horizon: int = Field(ge=1, le=MAX_HORIZON, description="Steps to forecast.")
@@ -128,10 +131,16 @@ def read_panel(
     """
     grouped: dict[str, list[tuple[Input, PanelSeries]]] = {}
     failed: list[dict[str, str]] = []
+    read = covariate_reader(params, context, as_of=params.as_of)
     for number, (total, item) in enumerate(inputs(params, context)):
         context.progress(number, 2 * total, "series", f"reading {item.unique_id}")
         try:
             frequency, one = _panel_series(item)
+            one = replace(
+                one,
+                covariates=read(item),
+                attributes=attributes_of(params, item.unique_id),
+            )
         except InvalidData as error:
             failed.append({"unique_id": item.unique_id, "detail": str(error)})
         else:
@@ -174,13 +183,21 @@ def options_of(params: PanelParams, frequency: str) -> "ForecastOptions":
         budget_s=params.budget_s,
         lower=params.lower,
         upper=params.upper,
+        rules=fill_rules(params.fill),
+        calendar=params.calendar,
+        timezone=params.timezone,
     )
 
 
 def forecast_groups(
-    params: PanelParams, context: JobContext
+    params: PanelParams, context: JobContext, *, recipe: "Recipe | None" = None
 ) -> "Iterator[tuple[Group, PanelForecast, list[dict[str, str]]]]":
     """Read and forecast the series of a job, one frequency after the other.
+
+    Args:
+        params: what to forecast.
+        context: of the job.
+        recipe: a trained version to forecast with; without one all is learned anew.
 
     Yields:
         A group, its forecast, and the series that failed so far and were not told.
@@ -188,7 +205,11 @@ def forecast_groups(
     Raises:
         InvalidData: a series does not exist, or none can be forecast.
     """
-    from forecasting.forecast import InvalidSeries, forecast_panel
+    from forecasting.forecast import (
+        InvalidSeries,
+        forecast_by_recipe,
+        forecast_panel,
+    )
 
     groups, failed = read_panel(params, context)
     total = len(failed) + sum(len(group.items) for group in groups)
@@ -203,9 +224,11 @@ def forecast_groups(
             )
 
         try:
-            found = forecast_panel(
-                group.panel, options=options_of(params, group.frequency), tell=tell
-            )
+            options = options_of(params, group.frequency)
+            if recipe is None:
+                found = forecast_panel(group.panel, options=options, tell=tell)
+            else:
+                found = forecast_by_recipe(group.panel, recipe=recipe, options=options)
         except InvalidSeries as error:
             names = [item.unique_id for item in group.items]
             failed += [{"unique_id": one, "detail": str(error)} for one in names]
@@ -281,13 +304,15 @@ def finite(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def forecast_row(series_id: int, forecast: "SeriesForecast") -> forecasts.NewForecast:
+def forecast_row(
+    series_id: int, forecast: "SeriesForecast", *, version: str | None = None
+) -> forecasts.NewForecast:
     """Return the forecast of a stored series as it is kept with the series."""
     levels = list(forecast.quantiles)
     return forecasts.NewForecast(
         series_id=series_id,
         cutoff=aware(forecast.cutoff),
-        model=forecast.model,
+        model=version or forecast.model,
         quantiles=levels,
         points=[
             (

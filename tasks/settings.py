@@ -5,12 +5,14 @@ an error in whichever process starts first. Nothing below the doors reads it.
 """
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 PREFIX = "FOREBAY_"
+_STORES = r"(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.-]+)*/?)?"
 
 
 class InvalidSettings(ValueError):
@@ -30,6 +32,11 @@ class Settings:
     broker_folder: str = _setting("", "Folder of messages for filesystem://.")
     queue_type: str = _setting("quorum", "RabbitMQ queue type: quorum or classic.")
     artifacts: str = _setting("var/artifacts", "Folder of uploads, shared by all.")
+    artifact_store: str = _setting("", "s3://bucket/prefix of trained versions.")
+    s3_endpoint: str = _setting("", "URL of an S3-like store that is not Amazon's.")
+    s3_region: str = _setting("us-east-1", "Region that signs requests to S3.")
+    s3_access_key: str = _setting("", "Key id for S3; by default the machine's role.")
+    s3_secret_key: str = _setting("", "Secret key for S3.")
     secret_key: str = _setting("", "Signs console sessions and webhooks. Required.")
     log_level: str = _setting("INFO", "Lowest level that is logged.")
     lease_s: float = _setting(60.0, "Seconds a silent worker keeps its job.")
@@ -92,6 +99,8 @@ class Settings:
             raise InvalidSettings("FOREBAY_DATABASE_URL is not set")
         if settings.queue_type not in ("quorum", "classic"):
             raise InvalidSettings("FOREBAY_QUEUE_TYPE must be quorum or classic")
+        if not re.fullmatch(_STORES, settings.artifact_store):
+            raise InvalidSettings("FOREBAY_ARTIFACT_STORE must be s3://bucket/prefix")
         return settings
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from db.session import Connection, Database
+from tasks.artifacts import ArtifactStore, FileStore
 from tasks.errors import JobCancelled
 
 
@@ -25,6 +26,11 @@ class FakeContext:
     database: Database | None = None
     cancelled: bool = False
     steps: list[tuple[int, int, str, str]] = field(default_factory=list)
+
+    @property
+    def artifact_store(self) -> ArtifactStore:
+        """See JobContext.artifact_store."""
+        return FileStore(self.artifacts / "models" / str(self.tenant_id))
 
     def progress(self, done: int, total: int, unit: str, message: str) -> None:
         """See JobContext.progress."""

@@ -18,6 +18,7 @@ from tasks.errors import (
     InvalidParams,
     NotFound,
     QuotaExceeded,
+    SourceUnavailable,
     StateConflict,
 )
 from tasks.submit import field_errors
@@ -74,6 +75,7 @@ _KINDS: dict[type[Exception], Kind] = {
     TooManyStreams: Kind(429, "too-many-streams", "Too many held requests", 5),
     QuotaExceeded: Kind(429, "quota-exceeded", "The quota is used up", 30),
     TooManyRequests: Kind(429, "too-many-requests", "Too many requests"),
+    SourceUnavailable: Kind(503, "storage-unavailable", "The storage does not answer"),
 }
 _DETAILS: dict[type[Exception], str] = {
     Unauthenticated: "send Authorization: Bearer <api key>; the key may be unknown, "

@@ -16,7 +16,7 @@ _answers: dict[str, type[BaseModel]] = {"Problem": Problem}
 _HEADERS = {
     "Idempotency-Key": "The same key and body give the same resource for 48 hours.",
     "Prefer": "wait=20 holds the answer until there is news, for at most 60 s.",
-    "If-None-Match": "An ETag; answers 304 while the job is as it was.",
+    "If-None-Match": "An ETag; answers 304 while nothing has changed.",
     "Last-Event-ID": "Go on after this event.",
     "traceparent": "W3C trace context; stored with the job.",
 }
@@ -26,6 +26,9 @@ _SENT: Mapping[str, tuple[str, ...]] = {
     "post /v1/jobs/replay": ("Idempotency-Key",),
     "post /v1/jobs/{job_id}/retry": ("Idempotency-Key",),
     "post /v1/uploads": ("Idempotency-Key",),
+    "get /v1/models/{name}/versions/{version}/artifact": ("If-None-Match",),
+    "post /v1/models/{name}/promote": ("Idempotency-Key", "traceparent"),
+    "post /v1/models/{name}/rollback": ("Idempotency-Key", "traceparent"),
     "post /v1/webhooks": ("Idempotency-Key",),
     "post /v1/schedules": ("Idempotency-Key",),
     "post /v1/schedules/{schedule_id}/run": ("Idempotency-Key",),

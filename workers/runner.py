@@ -26,7 +26,8 @@ from db.attempts import Pause
 from db.errors import Fenced
 from db.jobs import Job
 from db.session import Connection, Database
-from tasks import traces
+from tasks import storage, traces
+from tasks.artifacts import ArtifactStore
 from tasks.catalog import JobType, Parts, job_types
 from tasks.errors import InvalidParams, JobCancelled, JobTimedOut
 from tasks.settings import Settings
@@ -135,6 +136,11 @@ class _Attempt:
             with self._exit_lock:
                 self._over.set()
             watch.result()
+
+    @property
+    def artifact_store(self) -> ArtifactStore:
+        """See JobContext.artifact_store."""
+        return storage.opened(self._runtime.settings, tenant_id=self.tenant_id)
 
     def progress(self, done: int, total: int, unit: str, message: str) -> None:
         """See JobContext.progress."""

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from db import tables, tables_delivery  # noqa: F401 - they fill the metadata
+from db import tables, tables_delivery, tables_registry  # noqa: F401 - they fill the metadata
 from db.metadata import metadata
 
 connection = context.config.attributes["connection"]

@@ -1,25 +1,35 @@
-"""ETS: additive errors, damped trend and additive season, fitted by statsmodels."""
-
-import numpy as np
+"""ETS: the best exponential smoothing by information criterion, by statsforecast."""
 
 from forecasting.arrays import FloatArray
 from forecasting.errors import ModelUnfit
-from forecasting.fitting import contained_fit, recent
-from forecasting.models import ModelContext, milliseconds, model
+from forecasting.fitting import library_mean, recent, require_points
+from forecasting.models import ModelContext, Regime, model
 
-# The start values come from a heuristic that needs ten points.
-_LEAST_POINTS = 10
-# The cost grows with the square of the season; minutes of a day would take seconds.
-_LONGEST_SEASON = 400
+_LEAST_POINTS = 8
+# A longer season has as many parameters; the method has no answer to that.
+_LONGEST_SEASON = 24
+_SEASONS_OF_YEARS = 12
 
 
-@model("ets", suits=lambda one: one.season <= 12, cost=milliseconds(60), calibration=20)
+def _suits(regime: Regime) -> bool:
+    return regime.season <= _SEASONS_OF_YEARS
+
+
+def _cost(regime: Regime) -> float:
+    each = 0.05 if regime.season == 1 else 0.03 * regime.season**0.5
+    return 1.0 + each * min(regime.points, 60 * regime.season + 200)
+
+
+@model("ets", suits=_suits, cost=_cost, calibration=20)
 def ets(history: FloatArray, context: ModelContext) -> FloatArray:
-    """Forecast by exponential smoothing of the last 60 seasons (at least 200 points).
+    """Forecast the last 60 seasons (at least 200 points) by exponential smoothing.
+
+    All combinations of error, trend (damped or not) and season are fitted; the
+    corrected Akaike criterion chooses.
 
     Args:
-        history: known values, shape (n,), no NaN; more than two seasons, and ten.
-            A season has at most 400 steps.
+        history: known values, shape (n,), no NaN; more than two seasons, and eight.
+            A season has at most 24 steps.
         context: the horizon and the season are used.
 
     Returns:
@@ -31,26 +41,16 @@ def ets(history: FloatArray, context: ModelContext) -> FloatArray:
     References:
         Hyndman & Athanasopoulos, Forecasting: Principles and Practice (3rd), chapter 8.
     """
-    least = max(_LEAST_POINTS, 2 * context.season + 1)
     if context.season > _LONGEST_SEASON:
-        raise ModelUnfit(f"ets is too slow for a season of {context.season} steps")
-    if history.size < least:
-        raise ModelUnfit(f"ets needs {least} points and got {history.size}")
-    # Statsmodels takes a second to import; only a job that uses it should pay.
-    from statsmodels.tsa.exponential_smoothing.ets import (  # type: ignore[import-untyped]  # noqa: PLC0415
-        ETSModel,
-    )
+        raise ModelUnfit(f"ets cannot fit a season of {context.season} steps")
+    least = max(_LEAST_POINTS, 2 * context.season + 1)
+    require_points("ets", history=history, least=least)
+    # A second to import; only a job that uses it should pay.
+    from statsforecast.models import AutoETS  # noqa: PLC0415
 
-    used = recent(history, season=context.season)
-    seasonal = context.season > 1
-    with contained_fit("ets"):
-        fitted = ETSModel(
-            used,
-            error="add",
-            trend="add",
-            damped_trend=True,
-            seasonal="add" if seasonal else None,
-            seasonal_periods=context.season if seasonal else None,
-            initialization_method="heuristic",
-        ).fit(disp=False)
-        return np.asarray(fitted.forecast(context.horizon), dtype=np.float64)
+    return library_mean(
+        "ets",
+        history=recent(history, season=context.season),
+        horizon=context.horizon,
+        build=lambda: AutoETS(season_length=context.season),
+    )

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from db import tables, tables_delivery  # noqa: F401 - they fill the metadata
+from db import tables, tables_delivery, tables_registry  # noqa: F401 - they fill the metadata
 from db.metadata import metadata
 
 __all__ = ["database_url", "kept_database_url"]

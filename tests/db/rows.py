@@ -36,6 +36,8 @@ _CHECKED: dict[str, Any] = {
     "on_failure": "cancel",
     "every_s": None,
     "parent_id": None,
+    "stage": "challenger",
+    "act": "promote",
 }
 
 

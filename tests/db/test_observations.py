@@ -92,6 +92,40 @@ def test_as_of_tells_what_was_known_then(database, tenant_id):
     assert known(database, tenant_id, "a", as_of=NOW - HOUR) == {}
 
 
+def _versions(database, tenant_id, key, **window) -> list[tuple]:
+    with database.tenant(tenant_id) as connection:
+        found = series.find(connection, tenant_id=tenant_id, key=key)
+        columns = observations.versions(connection, series_id=found.id, **window)
+    assert [column.dtype.str for column in columns] == ["<M8[us]", "<M8[us]", "<f8"]
+    start = np.datetime64(NOW.replace(tzinfo=None), "us")
+    hours = [(column - start) / np.timedelta64(1, "h") for column in columns[:2]]
+    return list(
+        zip(*(hour.tolist() for hour in hours), columns[2].tolist(), strict=True)
+    )
+
+
+def test_all_versions_of_a_value_are_read_with_since_when_they_were_known(
+    database, tenant_id, other_tenant_id
+):
+    load(database, tenant_id, [("a", 0, 1.0), ("a", 1, 2.0)])
+    load(database, tenant_id, [("a", 1, 9.0), ("a", 2, 3.0)], now=NOW + DAY)
+    load(database, other_tenant_id, [("a", 0, 7.0)])
+    every = [(0, 0, 1.0), (1, 0, 2.0), (1, 24, 9.0), (2, 24, 3.0)]
+    assert _versions(database, tenant_id, "a") == every
+    assert _versions(database, tenant_id, "a", as_of=NOW + HOUR) == every[:2]
+    window = {"start": NOW + HOUR, "end": NOW + 2 * HOUR}
+    assert _versions(database, tenant_id, "a", **window) == every[1:3]
+    assert _versions(database, tenant_id, "a", as_of=NOW - DAY) == []
+
+
+def test_a_withdrawn_value_is_a_version_without_a_number(database, tenant_id):
+    load(database, tenant_id, [("a", 0, 1.0)])
+    with database.tenant(tenant_id) as connection:
+        connection.execute(text("UPDATE obs_version SET value = NULL"))
+    ((_, _, value),) = _versions(database, tenant_id, "a")
+    assert np.isnan(value)
+
+
 def test_a_stretch_is_half_open(database, tenant_id):
     load(database, tenant_id, [("a", hour, float(hour)) for hour in range(5)])
     window = {"start": NOW + HOUR, "end": NOW + 3 * HOUR}

@@ -11,7 +11,7 @@ _NAMES = set(metadata.tables)
 _HIDDEN = {"processes", "flows", "pace"}
 _TENANTS = _NAMES - _HIDDEN
 _READ_ONLY = {"tenants", "api_keys", "tenant_limits", "pace"}
-_APPEND_ONLY = {"audit"}
+_APPEND_ONLY = {"audit", "registry_versions", "registry_moves"}
 
 
 def _pairs(database, query: str) -> set[tuple]:

@@ -1,6 +1,7 @@
 """Slow, obvious versions of what the room computes with arrays."""
 
 import math
+import statistics
 
 
 def _pairs(actual, forecast):
@@ -93,3 +94,37 @@ def seasonal_anchor(values, cutoff, step, season):
     """The latest value of the phase of the target that is known at the cutoff."""
     back = math.ceil(step / season)
     return values[: cutoff + 1][cutoff + step - back * season]
+
+
+def filled(values, at, rule):
+    """The value of one step: its own, or what the rule makes of the others."""
+    if not math.isnan(values[at]):
+        return values[at]
+    known = [(place, one) for place, one in enumerate(values) if not math.isnan(one)]
+    numbers = [one for _, one in known]
+    before = [pair for pair in known if pair[0] < at]
+    after = [pair for pair in known if pair[0] > at]
+    if rule == "previous":
+        return before[-1][1]
+    if rule == "linear":
+        if not (before and after):
+            return (before or after[::-1])[-1][1]
+        (left, low), (right, high) = before[-1], after[0]
+        return low + (high - low) * (at - left) / (right - left)
+    return {
+        "zero": lambda _: 0.0,
+        "mean": mean,
+        "median": statistics.median,
+        "min": min,
+        "max": max,
+    }[rule](numbers)
+
+
+def known_at(rows, cutoff, *, future):
+    """The value of each time, of rows (time, issued, value), as known at a cutoff."""
+    newest = {
+        time: value
+        for time, issued, value in sorted(rows)
+        if issued <= cutoff and (future or time <= cutoff)
+    }
+    return {time: value for time, value in newest.items() if not math.isnan(value)}

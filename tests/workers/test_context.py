@@ -23,7 +23,11 @@ Check = Callable[[JobContext, Callable[[], None]], None]
 
 
 def _within_a_fake(runtime, database, tenant_id, register, check: Check) -> None:
-    context = FakeContext(tenant_id=tenant_id, database=database)
+    context = FakeContext(
+        tenant_id=tenant_id,
+        database=database,
+        artifacts=runtime.settings.artifacts_path,
+    )
 
     def cancel() -> None:
         context.cancelled = True
@@ -64,6 +68,16 @@ def test_a_context_says_whose_attempt_it_is(within, tenant_id):
         assert (context.tenant_id, context.attempt) == (tenant_id, 1)
         assert context.now.utcoffset() == timedelta(0)
         assert isinstance(context.artifacts, Path)
+
+    within(check)
+
+
+def test_a_context_keeps_what_its_tenant_trained(within, tenant_id):
+    def check(context: JobContext, _cancel: Any) -> None:
+        sha256 = context.artifact_store.put(b"fitted")
+        assert context.artifact_store.get(sha256) == b"fitted"
+        folder = context.artifacts / "models" / str(tenant_id)
+        assert [path.name for path in folder.glob("*/*")] == [sha256]
 
     within(check)
 

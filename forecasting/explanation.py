@@ -1,0 +1,113 @@
+"""Split forecasts into contributions that sum to them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from forecasting.answers import PanelForecast
+from forecasting.arrays import FloatArray
+from forecasting.backtest import Problem
+from forecasting.cases import Contributions
+from forecasting.learning import Learned
+from forecasting.options import ForecastOptions
+from forecasting.panel import PanelSeries, pose
+from forecasting.prediction import predict
+
+
+@dataclass(frozen=True)
+class Explained:
+    """The forecast of one series and what each part adds to it.
+
+    Attributes:
+        mean: the forecast, shape (horizon,), unit of the series.
+        parts: by name, each shape (horizon,), same unit; they sum to the mean.
+    """
+
+    mean: FloatArray
+    parts: dict[str, FloatArray]
+
+
+def explain(
+    learned: Learned, problems: Sequence[Problem], *, options: ForecastOptions
+) -> list[Explained]:
+    """Explain the forecast of every series by its members' own contributions.
+
+    A global member is split by features, times its weight. A local model knows only
+    one part: its whole forecast, times its weight, under the model's name. What bounds
+    take away is a part of its own, so the sum is exact.
+
+    Args:
+        learned: what was learned of the group.
+        problems: the series.
+        options: quantiles and bounds.
+
+    Returns:
+        One explanation a series.
+
+    References:
+        Lundberg & Lee, A Unified Approach to Interpreting Model Predictions, NeurIPS
+        2017, for the trees; linear models by their terms.
+    """
+    cases = [problem.case(problem.final) for problem in problems]
+    shared: dict[str, list[Contributions]] = {
+        name: fitted.explain(cases) for name, fitted in learned.fitted.items()
+    }
+    found = []
+    predictions = predict(learned, problems, options=options)
+    for row, prediction in enumerate(predictions):
+        parts: dict[str, FloatArray] = {}
+        for name, weight in prediction.weights.items():
+            if name in shared:
+                _add(parts, shared[name][row], weight)
+            else:
+                parts[name] = weight * prediction.members[name]
+        rest = prediction.mean - np.sum(list(parts.values()), axis=0)
+        if np.abs(rest).max() > _round_off(prediction.mean):
+            parts["bounds"] = rest
+        found.append(Explained(prediction.mean, parts))
+    return found
+
+
+def _add(parts: dict[str, FloatArray], told: Contributions, weight: float) -> None:
+    for name, values in zip(told.names, told.values, strict=True):
+        parts[name] = parts.get(name, np.zeros(values.shape)) + weight * values
+
+
+def _round_off(mean: FloatArray) -> float:
+    return 1e-6 * (1.0 + float(np.abs(mean).max()))
+
+
+def explain_panel(
+    series: Sequence[PanelSeries], *, found: PanelForecast, options: ForecastOptions
+) -> dict[str, Explained]:
+    """Explain the forecasts of a panel.
+
+    Args:
+        series: the panel.
+        found: its forecast.
+        options: the wish behind it.
+
+    Returns:
+        By unique_id; a series that never changes has its baseline as the only part.
+
+    Raises:
+        InvalidSeries: the options cannot be met.
+    """
+    posed = pose(series, options=options, agreed=found.seasons)
+    by_name = {one.unique_id: one for one in found.series}
+    moving = [
+        problem
+        for problem in posed.problems.values()
+        if found.learned and np.ptp(problem.series.values) > 0
+    ]
+    explained = {
+        name: Explained(one.mean, {one.model: one.mean})
+        for name, one in by_name.items()
+    }
+    if found.learned and moving:
+        parts = explain(found.learned, moving, options=options)
+        explained |= {
+            problem.unique_id: one for problem, one in zip(moving, parts, strict=True)
+        }
+    return explained

@@ -1,0 +1,46 @@
+"""Optimized theta: the theta method with all its parameters fitted to the series."""
+
+from forecasting.arrays import FloatArray
+from forecasting.fitting import library_mean, recent, require_points
+from forecasting.models import ModelContext, Regime, always, model
+
+_LEAST_POINTS = 5
+
+
+def _cost(regime: Regime) -> float:
+    return 0.5 + 0.01 * min(regime.points, 60 * regime.season + 200)
+
+
+@model("optimized_theta", suits=always, cost=_cost, calibration=20)
+def optimized_theta(history: FloatArray, context: ModelContext) -> FloatArray:
+    """Forecast the last 60 seasons (at least 200 points) by dynamic optimized theta.
+
+    The level, its smoothing and the share of the trend are fitted by least squares
+    and follow the series. A season that is significant is taken out first; it
+    multiplies where every value is positive, and adds elsewhere.
+
+    Args:
+        history: known values, shape (n,), no NaN; more than two seasons, and five.
+        context: the horizon and the season are used.
+
+    Returns:
+        Mean, shape (horizon,), unit of the history.
+
+    Raises:
+        ModelUnfit: the history is too short, or the fit failed.
+
+    References:
+        Fiorucci et al., Models for optimising the theta method and their relationship
+        to state space models, Int. J. Forecasting 32 (2016) 1151-1161.
+    """
+    least = max(_LEAST_POINTS, 2 * context.season + 1)
+    require_points("optimized_theta", history=history, least=least)
+    # A second to import; only a job that uses it should pay.
+    from statsforecast.models import DynamicOptimizedTheta  # noqa: PLC0415
+
+    return library_mean(
+        "optimized_theta",
+        history=recent(history, season=context.season),
+        horizon=context.horizon,
+        build=lambda: DynamicOptimizedTheta(season_length=context.season),
+    )
