@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from forecasting.arrays import FloatArray
-from forecasting.models import Case
+from forecasting.cases import Case
 from forecasting.tracks import Tracks, lay_tracks
 
 # About one year of hours; more of the same series gained nothing on loads and prices.
