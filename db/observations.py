@@ -4,7 +4,7 @@
 was with the instant it became known (adr/0007); ``db/loads.py`` fills both.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -37,6 +37,20 @@ SELECT ts, value FROM (
 WHERE value IS NOT NULL ORDER BY ts
 """  # noqa: S608 - only the condition above is put in
 
+_MANY_NOW = f"""
+SELECT series_id, ts, value FROM obs_current
+WHERE {_MINE} AND series_id = ANY(%(series_ids)s) AND value IS NOT NULL
+"""  # noqa: S608 - only the condition above is put in
+
+_MANY_THEN = f"""
+SELECT series_id, ts, value FROM (
+    SELECT DISTINCT ON (series_id, ts) series_id, ts, value FROM obs_version
+    WHERE {_MINE} AND series_id = ANY(%(series_ids)s) AND known_from <= %(as_of)s
+    ORDER BY series_id, ts, known_from DESC
+) AS newest
+WHERE value IS NOT NULL
+"""  # noqa: S608 - only the condition above is put in
+
 # A value that was withdrawn is a version too.
 _VERSIONS = f"""
 SELECT ts, known_from, coalesce(value, 'NaN') AS value FROM obs_version
@@ -51,6 +65,12 @@ SELECT coalesce(string_agg(timestamptz_send(ts), ''), ''),
     coalesce(string_agg(float8send(value), ''), '')
 FROM ({}) AS known
 """
+_PACKED_MANY = """
+SELECT series_id, string_agg(timestamptz_send(ts), ''),
+    string_agg(float8send(value), '')
+FROM ({}) AS known GROUP BY series_id
+"""
+_SPAN = "SELECT min(ts), max(ts) FROM ({}) AS known"
 _PACKED_VERSIONS = f"""
 SELECT coalesce(string_agg(timestamptz_send(ts), ''), ''),
     coalesce(string_agg(timestamptz_send(known_from), ''), ''),
@@ -74,12 +94,57 @@ def read(
 
     With ``as_of``, each time has the newest value that was known at that instant.
     """
-    import numpy as np  # noqa: PLC0415 - the web door imports this file without it
-
     window = _window(series_id, start, end, as_of)
     packed = _PACKED.format(_query(window))
     with _driver(connection).cursor(binary=True) as cursor:
         times, values = cursor.execute(packed, window).fetchone() or (b"", b"")
+    return _ascending(times, values)
+
+
+def read_many(
+    connection: Connection,
+    *,
+    series_ids: Sequence[int],
+    as_of: datetime | None = None,
+) -> dict[int, tuple["NDArray[np.datetime64]", "NDArray[np.float64]"]]:
+    """Return what ``read`` returns for each of many series, in one query.
+
+    A series without observations has empty arrays. All of them are in memory at once:
+    the caller says how many that may be.
+    """
+    asked = {"series_ids": list(series_ids), "as_of": as_of}
+    query = _PACKED_MANY.format(_many(as_of))
+    with _driver(connection).cursor(binary=True) as cursor:
+        rows = cursor.execute(query, asked).fetchall()
+    packed = {series_id: (times, values) for series_id, times, values in rows}
+    return {one: _ascending(*packed.get(one, (b"", b""))) for one in series_ids}
+
+
+def span(
+    connection: Connection,
+    *,
+    series_ids: Sequence[int],
+    as_of: datetime | None = None,
+) -> tuple[datetime, datetime] | None:
+    """Return the first and the latest time of all observations of some series.
+
+    None if there are none at all.
+    """
+    asked = {"series_ids": list(series_ids), "as_of": as_of}
+    with _driver(connection).cursor() as cursor:
+        row = cursor.execute(_SPAN.format(_many(as_of)), asked).fetchone()
+    return None if row is None or row[0] is None else (row[0], row[1])
+
+
+def _many(as_of: datetime | None) -> str:
+    return _MANY_NOW if as_of is None else _MANY_THEN
+
+
+def _ascending(
+    times: bytes, values: bytes
+) -> tuple["NDArray[np.datetime64]", "NDArray[np.float64]"]:
+    import numpy as np  # noqa: PLC0415 - the web door imports this file without it
+
     instants = _instants(times)
     # A parallel plan may gather out of order; sorted times cost next to nothing here.
     order = np.argsort(instants, kind="stable")

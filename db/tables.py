@@ -2,7 +2,7 @@
 
 A test compares both, so a column added in one place only is a failure. The tables of
 webhooks, schedules and limits are in ``db/tables_delivery.py``, those of trained
-versions in ``db/tables_registry.py``.
+versions in ``db/tables_registry.py``, those of drift in ``db/tables_monitoring.py``.
 """
 
 import sqlalchemy as sa

@@ -260,26 +260,27 @@ def _candidates(
     trial = evidence.trials[row]
     if len(evidence.line.names) <= 1 or not trial.cutoffs:
         return ()
-    found = []
-    for name in sorted(trial.means):
-        failures = trial.failures[name]
-        unfit = len(failures) == len(trial.cutoffs)
-        mean = trial.means[name]
-        scale = np.where(trial.scale > 0, trial.scale, np.nan)
-        found.append(
-            Candidate(
-                model=name,
-                mase=None
-                if unfit
-                else told(mean_scaled(trial.actual, mean=mean, scale=scale)),
-                mae=None
-                if unfit
-                else told(mae(trial.actual.ravel(), forecast=mean.ravel())),
-                weight=prediction.weights.get(name, 0.0),
-                error=next(iter(failures.values())) if unfit else None,
-            )
-        )
-    return tuple(found)
+    return tuple(
+        _candidate(name, trial, evidence, prediction.weights.get(name, 0.0))
+        for name in sorted(evidence.line.names)
+    )
+
+
+def _candidate(name: str, trial: Trial, evidence: Evidence, weight: float) -> Candidate:
+    error = evidence.left_out.get(name)
+    failures = trial.failures.get(name, {})
+    if error is None and len(failures) == len(trial.cutoffs):
+        error = next(iter(failures.values()))
+    if error is not None or name not in trial.means:
+        return Candidate(name, mase=None, mae=None, weight=weight, error=error)
+    mean = trial.means[name]
+    return Candidate(
+        model=name,
+        mase=told(mean_scaled(trial.actual, mean=mean, scale=trial.scale)),
+        mae=told(mae(trial.actual.ravel(), forecast=mean.ravel())),
+        weight=weight,
+        error=None,
+    )
 
 
 def _remarks(

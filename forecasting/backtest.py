@@ -176,6 +176,25 @@ class Trial:
     failures: dict[str, dict[int, str]]
     scale: FloatArray
 
+    def some(self, windows: Sequence[int]) -> "Trial":
+        """Keep only these windows."""
+        kept = list(windows)
+        return Trial(
+            cutoffs=tuple(self.cutoffs[window] for window in kept),
+            actual=self.actual[kept],
+            baseline=self.baseline[kept],
+            means={name: rows[kept] for name, rows in self.means.items()},
+            failures={
+                name: {
+                    place: said[window]
+                    for place, window in enumerate(kept)
+                    if window in said
+                }
+                for name, said in self.failures.items()
+            },
+            scale=self.scale[kept],
+        )
+
 
 def plan_cutoffs(problem: Problem, *, windows: int, most: int) -> tuple[int, ...]:
     """Choose the cutoffs of the backtest.
@@ -279,16 +298,28 @@ def start_trial(problem: Problem, *, cutoffs: Sequence[int]) -> Trial:
     )
 
 
-def try_local(problem: Problem, trial: Trial, *, model: Model) -> None:
-    """Add a local model's forecasts of every window, refitted before each."""
-    means, failures = trial.baseline.copy(), {}
-    for window, cutoff in enumerate(trial.cutoffs):
+def try_local(
+    problem: Problem,
+    trial: Trial,
+    *,
+    model: Model,
+    windows: Sequence[int] | None = None,
+) -> None:
+    """Add a local model's forecasts, refitted before each window.
+
+    Args:
+        problem: the series and the horizon.
+        trial: its windows.
+        model: a local model.
+        windows: which of them; None for all.
+    """
+    means = trial.means.setdefault(model.name, trial.baseline.copy())
+    failures = trial.failures.setdefault(model.name, {})
+    for window in range(len(trial.cutoffs)) if windows is None else windows:
         try:
-            means[window] = guarded(model, problem.case(cutoff))
+            means[window] = guarded(model, problem.case(trial.cutoffs[window]))
         except ModelUnfit as error:
             failures[window] = str(error)
-    trial.means[model.name] = means
-    trial.failures[model.name] = failures
 
 
 def try_global(

@@ -3,14 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from forecasting.answers import BLEND
 from forecasting.arrays import FloatArray
+from forecasting.backtest import Problem
 from forecasting.errors import InvalidSeries
-from forecasting.leaderboard import Contender, Window, contend, window_table
-from forecasting.learning import Tell, nobody, try_all
+from forecasting.leaderboard import (
+    Contender,
+    Window,
+    baseline_of,
+    contend,
+    window_table,
+)
+from forecasting.learning import try_all
 from forecasting.members import line_up, regime_of
 from forecasting.models import registered_models
 from forecasting.options import AUTO, ForecastOptions, check_options
 from forecasting.panel import PanelSeries, pose
+from forecasting.telling import Tell, nobody
 
 
 @dataclass(frozen=True)
@@ -37,7 +48,8 @@ def compare(
 
     With "auto" every model that suits and fits the budget is run on every series and
     window, and so is the blend of them: in each window with weights from the windows
-    before it. Named models are compared with the baseline and with their blend.
+    before it. Named models are compared with the baseline and, where there are several,
+    with their blend. Series that never change have nothing to compare and are left out.
 
     Args:
         series: the panel.
@@ -51,20 +63,20 @@ def compare(
         InvalidSeries: the options cannot be met, or no series has a window.
     """
     check_options(options, known=tuple(registered_models()))
-    posed = pose(series, options=options)
-    failed = tuple((series[p].unique_id, posed.failed[p]) for p in sorted(posed.failed))
-    problems = list(posed.problems.values())
-    if not problems:
-        raise InvalidSeries("; ".join(f"{name}: {text}" for name, text in failed[:5]))
+    problems, failed = _usable(series, options)
     line = line_up(regime_of(problems), options=options)
-    names = tuple(dict.fromkeys((*line.names, problems[0].baseline)))
-    line = replace(line, names=names, windows=options.windows)
-    trials, blended = try_all(problems, line=line, options=options, tell=tell)
+    trials, blended = try_all(
+        problems,
+        line=replace(line, windows=options.windows),
+        options=options,
+        tell=tell,
+    )
     means: dict[str, Sequence[FloatArray]] = {
-        name: [trial.means[name] for trial in trials] for name in names
+        name: [trial.means[name] for trial in trials] for name in line.names
     }
-    if len(names) > 1:
-        means[AUTO] = blended
+    means.setdefault(baseline_of(problems), [trial.baseline for trial in trials])
+    if len(line.names) > 1:
+        means[BLEND if options.named else AUTO] = blended
     levels = tuple(sorted(options.quantiles))
     found = [
         contend(name, problems, trials, means=rows, levels=levels)
@@ -83,3 +95,20 @@ def compare(
         left_out=line.dropped,
         failed=failed,
     )
+
+
+def _usable(
+    series: Sequence[PanelSeries], options: ForecastOptions
+) -> tuple[list[Problem], tuple[tuple[str, str], ...]]:
+    posed = pose(series, options=options)
+    failed = dict(posed.failed)
+    problems = []
+    for place, problem in posed.problems.items():
+        if np.ptp(problem.series.values) > 0:
+            problems.append(problem)
+        else:
+            failed[place] = "the series never changes: there is nothing to compare"
+    told = tuple((series[place].unique_id, failed[place]) for place in sorted(failed))
+    if not problems:
+        raise InvalidSeries("; ".join(f"{name}: {text}" for name, text in told[:5]))
+    return problems, told

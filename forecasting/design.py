@@ -1,12 +1,16 @@
 """Columns of a linear regression: the calendar, and covariates by time of day."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from forecasting.arrays import FloatArray
 from forecasting.cases import ModelContext
 from forecasting.regression import column_scale
+
+IntArray: TypeAlias = npt.NDArray[np.int64]
 
 _DAY_US = 86_400_000_000
 _YEAR_DAYS = 365.25
@@ -38,7 +42,7 @@ class Design:
     past: FloatArray
     ahead: FloatArray
     parts: tuple[str, ...]
-    owner: FloatArray
+    owner: IntArray
 
 
 def design_of(points: int, context: ModelContext) -> Design:

@@ -27,6 +27,9 @@ class Evaluation:
         points: observed points in them.
         nominal_coverage: what the coverage should be.
         baseline: the model behind the skill.
+        baseline_mae: its mean absolute error on the same windows.
+        mean_size: mean of the observed points without their signs, which the weighted
+            quantile loss is divided by.
     """
 
     mae: float | None
@@ -42,6 +45,8 @@ class Evaluation:
     points: int
     nominal_coverage: float | None
     baseline: str
+    baseline_mae: float | None
+    mean_size: float | None
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,8 @@ def evaluate(scored: Scored, *, baseline: str) -> Evaluation | None:
         points=int(known.sum()),
         nominal_coverage=round(pair[1] - pair[0], 9) if pair else None,
         baseline=baseline,
+        baseline_mae=told(naive),
+        mean_size=told(mae(actual, forecast=np.zeros(actual.shape))),
     )
 
 
@@ -111,40 +118,34 @@ def pool_evaluations(found: Sequence[Evaluation]) -> dict[str, float | None]:
         found: of the series.
 
     Returns:
-        Metrics by name. Absolute, squared, percentage and quantile errors and coverage
-        are those of all points together, MASE and RMSSE means over the series, windows
-        and points sums. None where no series can tell.
+        Metrics by name. Absolute, squared, percentage and quantile errors, coverage and
+        skill are those of all points together, MASE and RMSSE means over the series,
+        windows and points sums. None where no series can tell.
     """
     means = {
         name: _weighted(found, name, points=True)
         for name in ("mae", "smape", "crps", "coverage")
     }
     squares = [(one.rmse**2, one.points) for one in found if one.rmse is not None]
-    naive = [
-        (one.mae / (1 - one.skill_vs_naive), one.points, one.mae)
-        for one in found
-        if one.mae and one.skill_vs_naive is not None and one.skill_vs_naive < 1
-    ]
-    sizes = [
-        (one.crps, one.crps / one.wql, one.points)
-        for one in found
-        if one.crps is not None and one.wql
-    ]
+    known = [one for one in found if None not in (one.mae, one.baseline_mae)]
+    levelled = [one for one in found if None not in (one.crps, one.mean_size)]
+    worse = _ratio(known, "mae", "baseline_mae")
     return {
         **means,
         "rmse": _share(squares) ** 0.5 if squares else None,
         "mase": _weighted(found, "mase", points=False),
         "rmsse": _weighted(found, "rmsse", points=False),
-        "wql": sum(c * p for c, _, p in sizes) / sum(y * p for _, y, p in sizes)
-        if sizes
-        else None,
-        "skill_vs_naive": 1
-        - sum(m * p for _, p, m in naive) / sum(n * p for n, p, _ in naive)
-        if naive
-        else None,
+        "wql": _ratio(levelled, "crps", "mean_size"),
+        "skill_vs_naive": None if worse is None else 1 - worse,
         "windows": float(sum(one.windows for one in found)),
         "points": float(sum(one.points for one in found)),
     }
+
+
+def _ratio(found: Sequence[Evaluation], name: str, size: str) -> float | None:
+    """Divide one mean over all points by another."""
+    over, under = (_weighted(found, one, points=True) for one in (name, size))
+    return over / under if over is not None and under else None
 
 
 def _weighted(found: Sequence[Evaluation], name: str, *, points: bool) -> float | None:

@@ -12,7 +12,9 @@ from forecasting.cases import Contributions
 from forecasting.learning import Learned
 from forecasting.options import ForecastOptions
 from forecasting.panel import PanelSeries, pose
-from forecasting.prediction import predict
+from forecasting.prediction import Prediction, predict
+
+BOUNDS = "bounds"
 
 
 @dataclass(frozen=True)
@@ -53,29 +55,40 @@ def explain(
     shared: dict[str, list[Contributions]] = {
         name: fitted.explain(cases) for name, fitted in learned.fitted.items()
     }
-    found = []
-    predictions = predict(learned, problems, options=options)
-    for row, prediction in enumerate(predictions):
-        parts: dict[str, FloatArray] = {}
-        for name, weight in prediction.weights.items():
-            if name in shared:
-                _add(parts, shared[name][row], weight)
-            else:
-                parts[name] = weight * prediction.members[name]
-        rest = prediction.mean - np.sum(list(parts.values()), axis=0)
-        if np.abs(rest).max() > _round_off(prediction.mean):
-            parts["bounds"] = rest
-        found.append(Explained(prediction.mean, parts))
-    return found
+    return [
+        _explained(prediction, {name: one[row] for name, one in shared.items()})
+        for row, prediction in enumerate(predict(learned, problems, options=options))
+    ]
 
 
-def _add(parts: dict[str, FloatArray], told: Contributions, weight: float) -> None:
-    for name, values in zip(told.names, told.values, strict=True):
-        parts[name] = parts.get(name, np.zeros(values.shape)) + weight * values
+def _explained(prediction: Prediction, shared: dict[str, Contributions]) -> Explained:
+    parts: dict[str, FloatArray] = {}
+    weighed = {
+        name: weight * prediction.members[name]
+        for name, weight in prediction.weights.items()
+    }
+    for name, forecast in weighed.items():
+        for part, row in _split(name, forecast, prediction.weights[name], shared):
+            parts[part] = parts.get(part, np.zeros(row.shape)) + row
+    free = np.sum(list(weighed.values()), axis=0)
+    if not np.array_equal(free, prediction.mean):
+        parts[BOUNDS] = prediction.mean - free
+    return Explained(prediction.mean, parts)
 
 
-def _round_off(mean: FloatArray) -> float:
-    return 1e-6 * (1.0 + float(np.abs(mean).max()))
+def _split(
+    name: str,
+    forecast: FloatArray,
+    weight: float,
+    shared: dict[str, Contributions],
+) -> list[tuple[str, FloatArray]]:
+    told = shared.get(name)
+    if told is None:
+        return [(name, forecast)]
+    rows = weight * told.values
+    # What the split lost to round-off belongs to the base: the sum is the forecast.
+    rows[0] += forecast - rows.sum(axis=0)
+    return list(zip(told.names, rows, strict=True))
 
 
 def explain_panel(
@@ -99,7 +112,7 @@ def explain_panel(
     moving = [
         problem
         for problem in posed.problems.values()
-        if found.learned and np.ptp(problem.series.values) > 0
+        if np.ptp(problem.series.values) > 0
     ]
     explained = {
         name: Explained(one.mean, {one.model: one.mean})

@@ -99,3 +99,25 @@ def library_mean(
     if not np.isfinite(mean).all():
         raise ModelUnfit(f"{name} gave a forecast that is not finite")
     return mean
+
+
+def undo_difference(changes: FloatArray, *, latest: FloatArray) -> FloatArray:
+    """Turn forecasts of changes over a span of steps into forecasts of values.
+
+    Args:
+        changes: forecast of each value less the value one span before it, shape
+            (horizon,).
+        latest: the last values of the history, shape (span,), same unit.
+
+    Returns:
+        Shape (horizon,), same unit.
+
+    Example:
+        >>> undo_difference(np.array([1.0, 1.0, 1.0]), latest=np.array([5.0, 7.0]))
+        array([6., 8., 7.])
+    """
+    span = latest.size
+    padded = np.zeros(-(-changes.size // span) * span)
+    padded[: changes.size] = changes
+    sums = np.cumsum(padded.reshape(-1, span), axis=0)
+    return np.asarray((latest + sums).ravel()[: changes.size])

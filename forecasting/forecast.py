@@ -1,7 +1,7 @@
 """Forecast series: from values and times to an evaluated answer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,13 +19,14 @@ from forecasting.arrays import FloatArray, TimeArray
 from forecasting.backtest import Problem
 from forecasting.errors import InvalidSeries
 from forecasting.evaluation import Evaluation
-from forecasting.learning import Learned, Tell, learn, nobody
+from forecasting.learning import Learned, learn
 from forecasting.members import Line
 from forecasting.models import registered_models
 from forecasting.options import ForecastOptions, check_options
 from forecasting.panel import PanelSeries, Posed, pose
 from forecasting.prediction import predict
-from forecasting.recipe import Recipe
+from forecasting.recipe import Recipe, predict_with
+from forecasting.telling import Tell, nobody
 
 __all__ = [
     "Candidate",
@@ -161,6 +162,9 @@ def learned_recipe(
         calendar=options.calendar,
         timezone=options.timezone,
         rules=options.rules,
+        asked_season=options.season,
+        lower=options.lower,
+        upper=options.upper,
         panel=tuple(one for one in series if one.unique_id not in failed),
     )
 
@@ -178,7 +182,7 @@ def forecast_by_recipe(
         series: the panel; series that the recipe does not know take what was learned
             of the group.
         recipe: a trained version.
-        options: quantiles and bounds; the rest is the recipe's.
+        options: quantiles, and bounds if any; the rest is the recipe's.
 
     Returns:
         The forecasts, without evaluation: that is the version's.
@@ -186,21 +190,12 @@ def forecast_by_recipe(
     Raises:
         InvalidSeries: the options cannot be met.
     """
-    wish = replace(
-        options,
-        horizon=recipe.horizon,
-        frequency=recipe.frequency,
-        seed=recipe.seed,
-        season=recipe.seasons[0],
-        calendar=recipe.calendar,
-        timezone=recipe.timezone,
-        rules=recipe.rules,
-    )
+    wish = recipe.wish(options)
     check_options(wish, known=model_names())
     posed = pose(series, options=wish, agreed=recipe.seasons)
     places = sorted(posed.problems)
     problems = [posed.problems[place] for place in places]
-    found = predict(recipe.learned, problems, options=wish)
+    found = predict_with(recipe, problems, options=wish)
     return PanelForecast(
         series=tuple(
             compose_unseen(problem, one, warnings=posed.warnings[place])

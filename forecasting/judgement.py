@@ -19,8 +19,8 @@ from forecasting.evaluation import (
 from forecasting.losses import seasonal_error
 from forecasting.options import ForecastOptions
 from forecasting.panel import PanelSeries, pose
-from forecasting.prediction import predict
-from forecasting.recipe import Recipe
+from forecasting.prediction import Prediction
+from forecasting.recipe import Recipe, predict_with
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Ground:
     """The windows that versions are measured on; equal ones can be compared.
 
     Attributes:
-        first: UTC time of the earliest cutoff.
+        first: UTC time of the first step of the earliest window.
         digest: of the series, their cutoffs and what was observed after them.
         windows: over all series.
     """
@@ -51,15 +51,21 @@ def ground(series: Sequence[PanelSeries], *, options: ForecastOptions) -> Ground
     seen, windows = hashlib.sha256(), 0
     first: Any = None
     for problem in pose(series, options=options).problems.values():
-        cutoffs = plan_cutoffs(problem, windows=options.windows, most=options.windows)
-        trial = start_trial(problem, cutoffs=cutoffs)
-        seen.update(f"{problem.unique_id} {cutoffs} {options.horizon}\n".encode())
-        seen.update(trial.actual.tobytes())
+        cutoffs, times = _cutoffs(problem, options), problem.series.times
+        told = [str(times[cutoff]) for cutoff in cutoffs]
+        seen.update(f"{problem.unique_id} {told} {options.horizon}\n".encode())
+        seen.update(start_trial(problem, cutoffs=cutoffs).actual.tobytes())
         windows += len(cutoffs)
         if cutoffs:
-            earliest = problem.series.times[cutoffs[-1]]
+            earliest = times[cutoffs[-1] + 1]
             first = earliest if first is None else min(first, earliest)
     return Ground(first, seen.hexdigest(), windows) if windows else None
+
+
+def _cutoffs(problem: Problem, options: ForecastOptions) -> list[int]:
+    # A window before the covariates were known could not have been forecast.
+    planned = plan_cutoffs(problem, windows=options.windows, most=options.windows)
+    return [cutoff for cutoff in planned if problem.informed(cutoff)]
 
 
 def judge(
@@ -72,41 +78,53 @@ def judge(
 
     Args:
         series: the panel.
-        recipe: the version; season, frequency and horizon are its own.
-        options: windows and quantiles.
+        recipe: the version; what it learned and its seasons decide the forecasts.
+        options: the wish of whoever asks: windows, quantiles, and the season of the
+            scaled errors and of the baseline.
 
     Returns:
         Pooled metrics, as of `pool_evaluations`.
 
     Raises:
-        InvalidSeries: the horizon or the frequency is not the version's.
+        InvalidSeries: the version has another horizon or other steps.
     """
-    if (options.horizon, options.frequency) != (recipe.horizon, recipe.frequency):
+    if not recipe.fits(options):
         raise InvalidSeries(
             f"the version forecasts {recipe.horizon} steps of {recipe.frequency!r}, "
             f"not {options.horizon} of {options.frequency!r}"
         )
-    posed = pose(series, options=options, agreed=recipe.seasons)
-    problems = list(posed.problems.values())
-    found = [
-        one
-        for one in (_evaluation(problem, recipe, options) for problem in problems)
-        if one is not None
+    asked = pose(series, options=options)
+    known = pose(series, options=options, agreed=recipe.seasons)
+    pairs = [
+        (problem, known.problems[place], _cutoffs(problem, options))
+        for place, problem in asked.problems.items()
     ]
-    return pool_evaluations(found)
+    made: dict[str, list[Prediction]] = {one.unique_id: [] for one, _, _ in pairs}
+    for window in range(options.windows):
+        reached = [
+            (problem.unique_id, theirs.until(cutoffs[window]))
+            for problem, theirs, cutoffs in pairs
+            if window < len(cutoffs)
+        ]
+        found = predict_with(recipe, [one for _, one in reached], options=options)
+        for (name, _), one in zip(reached, found, strict=True):
+            made[name].append(one)
+    told = [
+        _evaluation(problem, cutoffs, made[problem.unique_id], options)
+        for problem, _, cutoffs in pairs
+    ]
+    return pool_evaluations([one for one in told if one is not None])
 
 
 def _evaluation(
-    problem: Problem, recipe: Recipe, options: ForecastOptions
+    problem: Problem,
+    cutoffs: Sequence[int],
+    made: Sequence[Prediction],
+    options: ForecastOptions,
 ) -> Evaluation | None:
-    cutoffs = plan_cutoffs(problem, windows=options.windows, most=options.windows)
     if not cutoffs:
         return None
     trial = start_trial(problem, cutoffs=cutoffs)
-    made = [
-        predict(recipe.learned, [problem.until(cutoff)], options=options)[0]
-        for cutoff in cutoffs
-    ]
     levels = tuple(sorted(options.quantiles))
     told = all(len(one.quantiles) == len(levels) for one in made)
     return evaluate(
@@ -138,4 +156,5 @@ def _scales(problem: Problem, cutoffs: Sequence[int], power: int) -> FloatArray:
 def span_of(series: Sequence[PanelSeries]) -> tuple[Any, Any]:
     """Return the first and the latest observed time of a panel, UTC."""
     observed: list[TimeArray] = [one.times[~np.isnan(one.values)] for one in series]
-    return min(one[0] for one in observed), max(one[-1] for one in observed)
+    ends = [(one.min(), one.max()) for one in observed if one.size]
+    return min(first for first, _ in ends), max(latest for _, latest in ends)

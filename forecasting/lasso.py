@@ -99,7 +99,6 @@ class _Paths:
         """Go to the next knot; say which paths have not ended there."""
         used = self._used()
         slots = self._slots[:, :used]
-        filled = slots < self._spare
         rows = self._every[:, None]
         at = self._correlation[rows, slots]
         inverse = self._inverse[:, :used, :used]
@@ -108,31 +107,33 @@ class _Paths:
         direction[rows, slots] = turn
         change = direction @ self._gram
         level = np.abs(at).max(axis=1)
-        join_at, joining = self._join(level, change)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            gone = np.where(filled, -self._weights[rows, slots] / turn, np.inf)
-        gone = np.where(gone > 0, gone, np.inf)
-        leaving = gone.argmin(axis=1)
-        leave_at = gone[self._every, leaving]
+        join_at, joining = self._next_in(level, change)
+        leave_at, leaving = self._next_out(slots, turn)
         step = np.minimum(np.minimum(join_at, leave_at), level)
         step = np.where(going, step, 0.0)
         self._weights += step[:, None] * direction
         self._correlation -= step[:, None] * change
         leaves = going & (leave_at < join_at) & (leave_at < level)
         joins = going & ~leaves & (join_at < level)
-        alive = leaves.copy()
         self._resting[:] = self._spare
-        if leaves.any():
-            self._leave(leaves.nonzero()[0], leaving[leaves])
-        if joins.any():
-            alive |= self._enter(joins.nonzero()[0], joining[joins])
-        return alive
+        self._leave(leaves.nonzero()[0], leaving[leaves])
+        room = self._enter(joins.nonzero()[0], joining[joins])
+        return np.asarray(leaves | room)
+
+    def _next_out(self, slots: Any, turn: FloatArray) -> tuple[FloatArray, Any]:
+        """Find when the first active weight of each target reaches zero, and which."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            when = -self._weights[self._every[:, None], slots] / turn
+        when[~(when > 0) | (slots == self._spare)] = np.inf
+        leaving = when.argmin(axis=1)
+        return when[self._every, leaving], leaving
 
     def _used(self) -> int:
         filled = (self._slots < self._spare).any(axis=0)
         return int(filled.nonzero()[0].max(initial=0)) + 1
 
-    def _join(self, level: FloatArray, change: FloatArray) -> tuple[FloatArray, Any]:
+    def _next_in(self, level: FloatArray, change: FloatArray) -> tuple[FloatArray, Any]:
+        """Find when the next regressor of each target is as correlated, and which."""
         with np.errstate(divide="ignore", invalid="ignore"):
             above = (level[:, None] - self._correlation) / (1.0 - change)
             below = (level[:, None] + self._correlation) / (1.0 + change)
@@ -145,6 +146,7 @@ class _Paths:
         return when[self._every, joining], joining
 
     def _enter(self, targets: Any, regressors: Any) -> BoolArray:
+        """Take one regressor each into some targets; say where there was room."""
         alive = np.zeros(self._every.size, dtype=bool)
         used = min(self._used() + 1, self._slots.shape[1])
         slots = self._slots[:, :used]
@@ -169,6 +171,7 @@ class _Paths:
         return alive
 
     def _leave(self, targets: Any, slot: Any) -> None:
+        """Put the regressor in one slot of some targets out, for one knot at least."""
         used = self._used()
         inverse = self._inverse[:, :used, :used]
         regressors = self._slots[targets, slot]

@@ -1,5 +1,6 @@
 """Compare models on the same rolling-origin windows, and say how sure the order is."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from forecasting.losses import seasonal_error
 
 # Below so many pairs a test can say nothing.
 _LEAST_PAIRS = 4
+_MOST_EXACT = 50
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Contender:
     """How one method did on every window.
 
     Attributes:
-        name: a model, or "auto" for the blend that "auto" would have made.
+        name: a model, "auto" for the blend that "auto" would have made, or "blend" for
+            that of several named models.
         evaluation: errors pooled over all series and windows; MASE, RMSSE and sMAPE
             are means over the series.
         relative: mean error against the baseline's, 1 is the same; None when unknown.
@@ -90,7 +93,7 @@ def contend(
     ]
     each = [evaluate(one, baseline="naive") for one in scored if one.actual.size]
     told = [one for one in each if one is not None]
-    whole = evaluate(_joined(scored), baseline=problems[0].baseline)
+    whole = evaluate(_joined(scored), baseline=baseline_of(problems))
     if whole is None:
         return None
     p_value, pairs = _paired(trials, means)
@@ -184,6 +187,12 @@ def _relative(trials: Sequence[Trial], means: Sequence[FloatArray]) -> float | N
     return float(own[known].sum()) / total if total > 0 else None
 
 
+def baseline_of(problems: Sequence[Problem]) -> str:
+    """Name the baseline that most of the series have."""
+    names = Counter(problem.baseline for problem in problems)
+    return names.most_common(1)[0][0]
+
+
 def _baselines(trials: Sequence[Trial]) -> list[FloatArray]:
     return [trial.baseline for trial in trials]
 
@@ -205,18 +214,33 @@ def _by_series(trials: Sequence[Trial], means: Sequence[FloatArray]) -> FloatArr
 def _paired(
     trials: Sequence[Trial], means: Sequence[FloatArray]
 ) -> tuple[float | None, int]:
-    differences = _by_series(trials, means) - _by_series(trials, _baselines(trials))
-    if differences.size < _LEAST_PAIRS:
+    known = _known(_by_series(trials, means) - _by_series(trials, _baselines(trials)))
+    if known.size < _LEAST_PAIRS:
         windows = [
             _by_window(trial, mean) - _by_window(trial, trial.baseline)
             for trial, mean in zip(trials, means, strict=True)
         ]
-        differences = np.concatenate(windows)
-    known = differences[~np.isnan(differences)]
+        known = _known(np.concatenate(windows))
     if known.size < _LEAST_PAIRS or not known.any():
-        return None, known.size
-    tested = stats.wilcoxon(known, alternative="less", method="approx", correction=True)
-    return float(tested.pvalue), known.size
+        return None, int(known.size)
+    return _signed_ranks(known), int(known.size)
+
+
+def _known(values: FloatArray) -> FloatArray:
+    return values[~np.isnan(values)]
+
+
+def _signed_ranks(differences: FloatArray) -> float:
+    # Few pairs have an exact distribution, unless zeros or ties spoil it.
+    sizes = np.abs(differences)
+    plain = sizes.all() and np.unique(sizes).size == sizes.size
+    tested = stats.wilcoxon(
+        differences,
+        alternative="less",
+        method="exact" if plain and sizes.size <= _MOST_EXACT else "asymptotic",
+        correction=True,
+    )
+    return float(tested.pvalue)
 
 
 def window_table(
@@ -242,22 +266,10 @@ def window_table(
         times: TimeArray = np.array(
             [problems[row].series.times[trials[row].cutoffs[window]] for row in within]
         )
-        one = [_one_window(trials[row], window) for row in within]
+        one = [trials[row].some([window]) for row in within]
         relative = {
             name: _relative(one, [rows[row][window : window + 1] for row in within])
             for name, rows in means.items()
         }
         found.append(Window(times.max(), len(within), relative))
     return tuple(found)
-
-
-def _one_window(trial: Trial, window: int) -> Trial:
-    kept = slice(window, window + 1)
-    return Trial(
-        cutoffs=trial.cutoffs[kept],
-        actual=trial.actual[kept],
-        baseline=trial.baseline[kept],
-        means={},
-        failures={},
-        scale=trial.scale[kept],
-    )

@@ -1,9 +1,8 @@
 """Learn a group of series: who forecasts them, with what weights, how wide to be."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 
@@ -13,13 +12,10 @@ from forecasting.backtest import (
     Trial,
     plan_cutoffs,
     start_trial,
-    try_global,
-    try_local,
 )
 from forecasting.blend import (
     Losses,
     blend,
-    gate,
     group_baseline,
     measure,
     pooled_loss,
@@ -27,20 +23,11 @@ from forecasting.blend import (
 )
 from forecasting.calibration import Residuals, pool
 from forecasting.errors import ModelUnfit
+from forecasting.heats import Heats, run_all, run_heats
 from forecasting.members import Line, line_up, regime_of
 from forecasting.models import Fitted, registered_models
 from forecasting.options import ForecastOptions
-
-# The gate looks at a sample of the group first; only those that pass run on all.
-_SAMPLE = 60
-_LEAST_TO_SAMPLE = 120
-
-
-Tell: TypeAlias = Callable[[float, str], None]
-
-
-def nobody(_share: float, _what: str) -> None:
-    """Hear of progress and do nothing."""
+from forecasting.telling import Tell, nobody
 
 
 @dataclass(frozen=True)
@@ -77,6 +64,7 @@ class Evidence:
         earlier: the blend's means with weights from earlier windows only, one a
             series, shape (windows, horizon).
         residuals: of the blend with weights from all other windows.
+        left_out: why members did not run to the end.
         notes: what a reader has to know of the choice.
     """
 
@@ -85,6 +73,7 @@ class Evidence:
     weights: FloatArray
     earlier: tuple[FloatArray, ...]
     residuals: Residuals
+    left_out: dict[str, str]
     notes: tuple[str, ...]
 
 
@@ -120,12 +109,13 @@ def learn(
         start_trial(problem, cutoffs=_cutoffs(problem, line, options))
         for problem in problems
     )
-    auto = not options.named
+    auto, heats = not options.named, Heats(())
     if flat:
         choice = _baselines(problems, trials, "the series never changes: forecast by")
     else:
-        names = _try_members(problems, trials, line, auto=auto, tell=tell)
-        choice = _choose(problems, trials, names, auto=auto)
+        run = run_heats if auto else run_all
+        heats = run(problems, trials, line=line, tell=tell)
+        choice = _choose(problems, trials, heats.names, auto=auto)
     errors = [
         trial.actual - mean for trial, mean in zip(trials, choice.others, strict=True)
     ]
@@ -136,6 +126,7 @@ def learn(
         weights=choice.weights,
         earlier=choice.earlier,
         residuals=residuals,
+        left_out=heats.left_out,
         notes=choice.notes,
     )
     return _settle(problems, choice, residuals), evidence
@@ -148,7 +139,7 @@ def try_all(
     options: ForecastOptions,
     tell: Tell = nobody,
 ) -> tuple[tuple[Trial, ...], tuple[FloatArray, ...]]:
-    """Backtest every model of a line on every series, and blend what "auto" would.
+    """Backtest every model of a line on every series, and blend as a forecast would.
 
     Args:
         problems: at least one series; all of the same season, horizon and frequency.
@@ -163,7 +154,7 @@ def try_all(
         start_trial(problem, cutoffs=_cutoffs(problem, line, options))
         for problem in problems
     )
-    _try_members(problems, trials, line, auto=False, tell=tell)
+    run_all(problems, trials, line=line, tell=tell)
     losses = measure(trials, names=line.names)
     return trials, _blended(trials, losses, gated=True, later=False)
 
@@ -172,56 +163,6 @@ def _cutoffs(problem: Problem, line: Line, options: ForecastOptions) -> list[int
     # A window before the covariates were known could not have been forecast.
     planned = plan_cutoffs(problem, windows=options.windows, most=line.windows)
     return [cutoff for cutoff in planned if problem.informed(cutoff)]
-
-
-def _try_members(
-    problems: Sequence[Problem],
-    trials: Sequence[Trial],
-    line: Line,
-    *,
-    auto: bool,
-    tell: Tell,
-) -> tuple[str, ...]:
-    models = registered_models()
-    shared = [name for name in line.names if models[name].local is None]
-    alone = [name for name in line.names if models[name].local is not None]
-    steps = len(shared) + len(problems)
-    for step, name in enumerate(shared):
-        tell(step / steps, f"backtesting {name}")
-        try_global(problems, trials, model=models[name], refits=line.refits)
-
-    def try_alone(places: Iterable[int], names: Sequence[str], done: int) -> None:
-        for step, place in enumerate(places, start=len(shared) + done):
-            tell(step / steps, f"backtesting {problems[place].unique_id}")
-            for name in names:
-                try_local(problems[place], trials[place], model=models[name])
-
-    sample = _sampled(len(problems)) if auto else range(len(problems))
-    try_alone(sample, alone, 0)
-    names = _able(trials, line.names) if auto else line.names
-    rest = [place for place in range(len(problems)) if place not in set(sample)]
-    if rest:
-        losses = measure([trials[place] for place in sample], names=names)
-        names = tuple(names[one] for one in gate(losses))
-        try_alone(rest, [name for name in alone if name in names], len(sample))
-    return names
-
-
-def _sampled(count: int) -> Sequence[int]:
-    if count < _LEAST_TO_SAMPLE:
-        return range(count)
-    return sorted({int(one) for one in np.linspace(0, count - 1, _SAMPLE)})
-
-
-def _able(trials: Sequence[Trial], names: tuple[str, ...]) -> tuple[str, ...]:
-    # A model that failed in every window of every series was never tested.
-    able = []
-    for name in names:
-        told = [trial for trial in trials if name in trial.means and trial.cutoffs]
-        failed = sum(len(trial.failures[name]) for trial in told)
-        if failed < sum(len(trial.cutoffs) for trial in told):
-            able.append(name)
-    return tuple(able)
 
 
 def _choose(

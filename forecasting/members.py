@@ -19,9 +19,9 @@ _WANTED_RESIDUALS = 120
 _MOST_WINDOWS = 30
 # A global model is fitted again after so many windows.
 _WINDOWS_A_FIT = 6
-_BASE_S = 5.0
+_BASE_S = 3.0
 _FIRST_SERIES = 200
-_FIRST_S = 1.0
+_FIRST_S = 1.5
 _LATER_S = 0.15
 _BASELINES = ("naive", "seasonal_naive")
 

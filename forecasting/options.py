@@ -22,7 +22,7 @@ class ForecastOptions:
         seed: seed of every random choice.
         season: season in steps; None takes it from the frequency.
         budget_s: CPU seconds that "auto" may plan for, by the models' own estimates;
-            None allows about five seconds and one more for each of 200 series.
+            None allows three seconds, and 1.5 more for each of the first 200 series.
         lower: nothing is forecast below; None keeps what was never negative from it.
         upper: nothing is forecast above; None for no bound.
         rules: what is done about steps without a value, and times with several.

@@ -8,24 +8,33 @@ the models' own states; nothing in them is ever executed, as a pickle would be.
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from forecasting.arrays import FloatArray, TimeArray
+from forecasting.backtest import Problem
 from forecasting.covariates import AnyCovariate, Covariate, Holidays
 from forecasting.errors import InvalidSeries
 from forecasting.fill import FillRules
+from forecasting.frequency import parse_frequency
 from forecasting.learning import Learned
 from forecasting.models import registered_models
-from forecasting.options import AS_USUAL
+from forecasting.options import AS_USUAL, ForecastOptions
 from forecasting.panel import PanelSeries, Seasons
+from forecasting.prediction import Prediction, predict
 
 _FORMAT = 1
 # A zip entry has a time; a fixed one keeps equal versions equal in every byte.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
+# What reading bytes that are no recipe may end with.
+_UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, LookupError, NotImplementedError),
+    *(AttributeError, TypeError, ValueError),
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,9 @@ class Recipe:
         calendar: open days only, or None.
         timezone: whose clocks say when days begin.
         rules: how gaps were filled.
+        asked_season: the season that was asked for; None took it from the frequency.
+        lower: nothing was forecast below; None kept what was never negative from it.
+        upper: nothing was forecast above; None for no bound.
     """
 
     learned: Learned
@@ -53,6 +65,73 @@ class Recipe:
     calendar: str | None = None
     timezone: str = "UTC"
     rules: FillRules = AS_USUAL
+    asked_season: int | None = None
+    lower: float | None = None
+    upper: float | None = None
+
+    def wish(self, options: ForecastOptions) -> ForecastOptions:
+        """Return the wish that repeats the training's, as far as it is not free.
+
+        Args:
+            options: quantiles are taken from it, and bounds where it names any.
+        """
+        return replace(
+            options,
+            horizon=self.horizon,
+            frequency=self.frequency,
+            seed=self.seed,
+            season=self.asked_season,
+            calendar=self.calendar,
+            timezone=self.timezone,
+            rules=self.rules,
+            lower=self.lower if options.lower is None else options.lower,
+            upper=self.upper if options.upper is None else options.upper,
+        )
+
+    def fits(self, options: ForecastOptions) -> bool:
+        """Tell whether a wish has the steps of this version, however it writes them."""
+        ours, theirs = (
+            parse_frequency(one.frequency, calendar=one.calendar, timezone=one.timezone)
+            for one in (self, options)
+        )
+        return self.horizon == options.horizon and replace(ours, text="") == replace(
+            theirs, text=""
+        )
+
+
+def predict_with(
+    recipe: Recipe, problems: Sequence[Problem], *, options: ForecastOptions
+) -> list[Prediction]:
+    """Forecast series as the training would, by what it learned.
+
+    Args:
+        recipe: a trained version.
+        problems: the series, with the version's seasons and horizon.
+        options: quantiles and bounds.
+
+    Returns:
+        One prediction a series; one that never changes is forecast by its baseline, as
+        it is in a training.
+
+    Raises:
+        InvalidSeries: a covariate is not known for the steps to forecast.
+    """
+    still = [problem.final > 0 and not _moves(problem) for problem in problems]
+    found: dict[int, Prediction] = {}
+    for flat, learned in ((False, recipe.learned), (True, _nothing(recipe.horizon))):
+        rows = [row for row, one in enumerate(still) if one is flat]
+        if rows:
+            made = predict(learned, [problems[row] for row in rows], options=options)
+            found |= dict(zip(rows, made, strict=True))
+    return [found[row] for row in range(len(problems))]
+
+
+def _moves(problem: Problem) -> bool:
+    return float(np.ptp(problem.series.values)) > 0
+
+
+def _nothing(horizon: int) -> Learned:
+    return Learned((), np.empty(0), {}, np.empty((0, horizon)), {}, {}, {})
 
 
 def to_bytes(recipe: Recipe) -> bytes:
@@ -67,6 +146,8 @@ def to_bytes(recipe: Recipe) -> bytes:
         "calendar": recipe.calendar,
         "timezone": recipe.timezone,
         "rules": asdict(recipe.rules),
+        "asked_season": recipe.asked_season,
+        "bounds": [recipe.lower, recipe.upper],
         "names": list(learned.names),
         "weights": learned.weights.tolist(),
         "own": {name: row.tolist() for name, row in learned.own.items()},
@@ -83,10 +164,11 @@ def to_bytes(recipe: Recipe) -> bytes:
         ],
     }
     whole = io.BytesIO()
-    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(whole, "w") as archive:
 
         def put(name: str, body: bytes) -> None:
-            archive.writestr(zipfile.ZipInfo(name, _NO_TIME), body)
+            entry = zipfile.ZipInfo(name, _NO_TIME)
+            archive.writestr(entry, body, zipfile.ZIP_DEFLATED)
 
         put("recipe.json", json.dumps(head, sort_keys=True).encode())
         put("rows.npy", _array_bytes(learned.rows))
@@ -111,7 +193,9 @@ def from_bytes(body: bytes) -> Recipe:
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
             return _read(archive)
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+    except InvalidSeries:
+        raise
+    except _UNREADABLE as error:
         raise InvalidSeries(
             f"not a trained version that can be read: {error}"
         ) from error
@@ -152,6 +236,9 @@ def _read(archive: zipfile.ZipFile) -> Recipe:
         calendar=head["calendar"],
         timezone=head["timezone"],
         rules=FillRules(**head["rules"]),
+        asked_season=head["asked_season"],
+        lower=head["bounds"][0],
+        upper=head["bounds"][1],
         panel=tuple(
             PanelSeries(
                 unique_id=one["unique_id"],

@@ -1,11 +1,13 @@
 """What-if: the same series with other covariates ahead, by what was learned."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from forecasting.arrays import TimeArray
 from forecasting.covariates import Covariate
 from forecasting.errors import InvalidSeries
 from forecasting.panel import PanelSeries
@@ -31,7 +33,10 @@ class Change:
 
 
 def changed_panel(
-    series: Sequence[PanelSeries], *, changes: Sequence[Change]
+    series: Sequence[PanelSeries],
+    *,
+    changes: Sequence[Change],
+    ahead: Mapping[str, TimeArray] = MappingProxyType({}),
 ) -> tuple[PanelSeries, ...]:
     """Change covariates after the latest observation of each series.
 
@@ -41,6 +46,9 @@ def changed_panel(
     Args:
         series: the panel.
         changes: applied in their order.
+        ahead: by unique_id, UTC times that are forecast, ascending; a change then holds
+            from the first to the last of them. Without them it holds from the latest
+            observation on.
 
     Returns:
         The panel of the scenario.
@@ -53,12 +61,23 @@ def changed_panel(
         replace(
             one,
             covariates=tuple(
-                _changed(given, one, changes) if isinstance(given, Covariate) else given
+                _changed(given, _span(one, ahead.get(one.unique_id)), changes)
+                if isinstance(given, Covariate)
+                else given
                 for given in one.covariates
             ),
         )
         for one in _checked(series, changes)
     )
+
+
+def _span(one: PanelSeries, ahead: TimeArray | None) -> tuple[Any, Any]:
+    """Return the first and the last instant that a change may touch."""
+    if ahead is not None:
+        return ahead[0], ahead[-1]
+    observed = one.times[~np.isnan(one.values)]
+    latest = observed.max() if observed.size else one.times.min()
+    return latest + np.timedelta64(1, "us"), np.datetime64("9999-01-01", "us")
 
 
 def _checked(
@@ -82,23 +101,21 @@ def _checked(
 
 
 def _changed(
-    given: Covariate, one: PanelSeries, changes: Sequence[Change]
+    given: Covariate, span: tuple[Any, Any], changes: Sequence[Change]
 ) -> Covariate:
-    observed = np.flatnonzero(~np.isnan(one.values))
-    cutoff = one.times[observed[-1]] if observed.size else one.times[0]
     values = given.values.copy()
     for change in changes:
         if change.covariate != given.name:
             continue
-        hit = given.times > cutoff
+        hit = (given.times >= span[0]) & (given.times <= span[1])
         if change.start is not None:
             hit &= given.times >= change.start
         if change.end is not None:
             hit &= given.times < change.end
         if not hit.any():
             raise InvalidSeries(
-                f"the change of {given.name!r} touches none of its values after "
-                f"{cutoff}: check its start and end"
+                f"the change of {given.name!r} touches none of its values from "
+                f"{span[0]} on: check its start and end"
             )
         values[hit] = values[hit] * change.multiply + change.add
     return replace(given, values=values)

@@ -147,8 +147,8 @@ class Rows:
 def plan_windows(cases: Sequence[Past]) -> WindowPlan:
     """Lay out the windows of a panel.
 
-    Three seasons, or two long ones where every history holds three, but at least 24
-    and at most 336 steps.
+    Three seasons, or two long ones where half of the histories hold three, but at
+    least 24 and at most 336 steps.
 
     Args:
         cases: at least one, all of the same season and horizon.
@@ -158,7 +158,7 @@ def plan_windows(cases: Sequence[Past]) -> WindowPlan:
     """
     first = cases[0].context
     longer = first.long_season
-    if longer and min(case.history.size for case in cases) < 3 * longer:
+    if longer and np.median([case.history.size for case in cases]) < 3 * longer:
         longer = None
     wanted = _LONG_SEASONS * longer if longer else _SEASONS * first.season
     past = tuple(

@@ -39,7 +39,7 @@ from forecasting.sequences import (
 _ROWS = 4_096
 _ROWS_HELD_OUT = 512
 _LEAST_ROWS = 16
-_EPOCHS = 40
+_EPOCHS = 30
 _LEAST_EPOCHS = 4
 _PATIENCE = 8
 # Steps of the optimiser, for a horizon of 48; a longer one makes each step dearer.

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from db.series import Series
+
+_SERIES_AT_ONCE, _ROWS_AT_ONCE = 250, 500_000
+"""What one query reads at most: many short series, or one long one (8 MB)."""
+
 MAX_SERIES = 1_000
 MAX_ROWS = 200_000
 
@@ -162,19 +167,32 @@ def inputs(params: SeriesParams, context: JobContext) -> Iterator[tuple[int, Inp
     if params.data is not None:
         yield from _inline(params.data, params.frequency)
         return
-    with context.read() as connection:
-        wanted = _selected(params, context, connection)
-    for key, series_id, frequency in wanted:
-        from db import observations
+    wanted = selected(params, context)
+    done, each = 0, _ROWS_AT_ONCE
+    while some := wanted[done : done + _count(each)]:
+        read = _read(some, params, context)
+        each = max(1, sum(len(times) for times, _ in read) // len(some))
+        for one, (times, values) in zip(some, read, strict=True):
+            frequency = params.frequency or one.frequency
+            yield len(wanted), Input(one.key, one.id, frequency, times, values)
+        done += len(some)
 
-        with context.read() as connection:
-            times, values = observations.read(
-                connection, series_id=series_id, as_of=params.as_of
-            )
-        yield (
-            len(wanted),
-            Input(key, series_id, params.frequency or frequency, times, values),
+
+def _count(each: int) -> int:
+    """Return how many series of so many observations are read at a time."""
+    return max(1, min(_SERIES_AT_ONCE, _ROWS_AT_ONCE // each))
+
+
+def _read(
+    some: "list[Series]", params: SeriesParams, context: JobContext
+) -> "list[tuple[NDArray[np.datetime64], NDArray[np.float64]]]":
+    from db import observations
+
+    with context.read() as connection:
+        found = observations.read_many(
+            connection, series_ids=[one.id for one in some], as_of=params.as_of
         )
+    return [found[one.id] for one in some]
 
 
 def selected_keys(params: SeriesParams, context: JobContext) -> list[str]:
@@ -183,13 +201,22 @@ def selected_keys(params: SeriesParams, context: JobContext) -> list[str]:
     Raises:
         InvalidData: a series does not exist, or no series carries the tag.
     """
+    return [one.key for one in selected(params, context)]
+
+
+def selected(params: SeriesParams, context: JobContext) -> "list[Series]":
+    """Return the stored series that the params select, each once.
+
+    Raises:
+        InvalidData: a series does not exist, or no series carries the tag.
+    """
     with context.read() as connection:
-        return [key for key, _, _ in _selected(params, context, connection)]
+        return _selected(params, context, connection)
 
 
 def _selected(
     params: SeriesParams, context: JobContext, connection: Connection
-) -> list[tuple[str, int, str | None]]:
+) -> "list[Series]":
     from db import series
 
     if isinstance(params.series, TagSelection):
@@ -199,7 +226,7 @@ def _selected(
         if not found:
             detail = f"no series carries the tag {params.series.tag!r}"
             raise InvalidData(detail, (FieldError("/params/series/tag", detail),))
-        return [(item.key, item.id, item.frequency) for item in found]
+        return found
     keys = params.series or []
     by_key = series.find_many(connection, tenant_id=context.tenant_id, keys=keys)
     errors = tuple(
@@ -209,7 +236,7 @@ def _selected(
     )
     if errors:
         raise InvalidData(errors[0].detail, errors)
-    return [(key, by_key[key].id, by_key[key].frequency) for key in dict.fromkeys(keys)]
+    return [by_key[key] for key in dict.fromkeys(keys)]
 
 
 def _inline(rows: list[Row], frequency: str | None) -> Iterator[tuple[int, Input]]:

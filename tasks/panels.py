@@ -66,7 +66,7 @@ class PanelParams(SeriesParams, CovariateParams, GridParams):
         default=None,
         gt=0,
         description="CPU seconds that auto may plan for; "
-        "by default about five and one for each series.",
+        "by default 3, and 1.5 for each series.",
     )
     lower: float | None = Field(
         default=None,

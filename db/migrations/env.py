@@ -2,7 +2,12 @@
 
 from alembic import context
 
-from db import tables, tables_delivery, tables_registry  # noqa: F401 - they fill the metadata
+from db import (  # noqa: F401 - they fill the metadata
+    tables,
+    tables_delivery,
+    tables_monitoring,
+    tables_registry,
+)
 from db.metadata import metadata
 
 connection = context.config.attributes["connection"]

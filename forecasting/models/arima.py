@@ -11,7 +11,7 @@ _LONGEST_SEASON = 24
 
 
 def _cost(regime: Regime) -> float:
-    return 30.0 + 0.03 * regime.season * min(regime.points, 60 * regime.season + 200)
+    return 30.0 + 0.3 * regime.season * min(regime.points, 60 * regime.season + 200)
 
 
 @model("arima", suits=never, cost=_cost, calibration=6)

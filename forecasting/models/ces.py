@@ -5,16 +5,16 @@ from forecasting.fitting import library_mean, recent, require_points
 from forecasting.models import ModelContext, Regime, model
 
 _LEAST_POINTS = 6
-# Years of months at most, or of weeks: longer seasons cost seconds.
-_YEARS = (1, 2, 3, 4, 5, 6, 7, 12, 52)
+# On weeks of a year and hours it did no better than the naive forecast.
+_LONGEST_SEASON_SUITED = 12
 
 
 def _suits(regime: Regime) -> bool:
-    return regime.season in _YEARS
+    return regime.season <= _LONGEST_SEASON_SUITED
 
 
 def _cost(regime: Regime) -> float:
-    return 0.3 + 0.02 * min(regime.points, 60 * regime.season + 200)
+    return 0.3 + 0.03 * min(regime.points, 60 * regime.season + 200)
 
 
 @model("ces", suits=_suits, cost=_cost, calibration=20)

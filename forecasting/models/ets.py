@@ -8,16 +8,16 @@ from forecasting.models import ModelContext, Regime, model
 _LEAST_POINTS = 8
 # A longer season has as many parameters; the method has no answer to that.
 _LONGEST_SEASON = 24
-_SEASONS_OF_YEARS = 12
+_LONGEST_SEASON_SUITED = 12
 
 
 def _suits(regime: Regime) -> bool:
-    return regime.season <= _SEASONS_OF_YEARS
+    return regime.season <= _LONGEST_SEASON_SUITED
 
 
 def _cost(regime: Regime) -> float:
-    each = 0.05 if regime.season == 1 else 0.03 * regime.season**0.5
-    return 1.0 + each * min(regime.points, 60 * regime.season + 200)
+    each = 0.02 if regime.season == 1 else 0.35
+    return 8.0 + each * min(regime.points, 60 * regime.season + 200)
 
 
 @model("ets", suits=_suits, cost=_cost, calibration=20)

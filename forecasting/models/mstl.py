@@ -9,7 +9,7 @@ from forecasting.models import ModelContext, Regime, model
 
 _LEAST_POINTS = 5
 # Where it was worth its time on series of the competitions.
-_SHORTEST, _LONGEST = 4, 24
+_SHORTEST, _LONGEST = 4, 12
 # Two long seasons to decompose and one to see whether they last.
 _LONG_SEASONS = 3
 
@@ -19,7 +19,8 @@ def _suits(regime: Regime) -> bool:
 
 
 def _cost(regime: Regime) -> float:
-    return 2.0 + 0.15 * min(regime.points, 60 * regime.season + 200)
+    each = 0.05 * max(1.0, regime.season / _LONGEST)
+    return 0.5 + each * min(regime.points, 60 * regime.season + 200)
 
 
 @model("mstl", suits=_suits, cost=_cost, calibration=15)

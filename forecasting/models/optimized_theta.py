@@ -2,16 +2,22 @@
 
 from forecasting.arrays import FloatArray
 from forecasting.fitting import library_mean, recent, require_points
-from forecasting.models import ModelContext, Regime, always, model
+from forecasting.models import ModelContext, Regime, model
 
 _LEAST_POINTS = 5
+# On weeks of a year and hours it did no better than the naive forecast.
+_LONGEST_SEASON_SUITED = 12
+
+
+def _suits(regime: Regime) -> bool:
+    return regime.season <= _LONGEST_SEASON_SUITED
 
 
 def _cost(regime: Regime) -> float:
-    return 0.5 + 0.01 * min(regime.points, 60 * regime.season + 200)
+    return 0.3 + 0.04 * min(regime.points, 60 * regime.season + 200)
 
 
-@model("optimized_theta", suits=always, cost=_cost, calibration=20)
+@model("optimized_theta", suits=_suits, cost=_cost, calibration=20)
 def optimized_theta(history: FloatArray, context: ModelContext) -> FloatArray:
     """Forecast the last 60 seasons (at least 200 points) by dynamic optimized theta.
 

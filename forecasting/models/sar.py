@@ -7,6 +7,7 @@ import numpy as np
 
 from forecasting.arrays import FloatArray
 from forecasting.errors import ModelUnfit
+from forecasting.fitting import undo_difference
 from forecasting.models import ModelContext, Regime, model
 
 # One lag per this many equations; below that the smaller set of lags forecasts better.
@@ -73,8 +74,8 @@ def sar(history: FloatArray, context: ModelContext) -> FloatArray:
             f"sar needs {context.season + 6} points and got {history.size}"
         )
     low, high = float(used.min()), float(used.max())
-    if low == high:
-        return np.full(context.horizon, low)
+    if used.std() == 0:
+        return np.full(context.horizon, used[-1])
     logs = low > 0 and _likelier_in_logs(used, sets[0])
     values = np.log(used) if logs else used
     with np.errstate(over="ignore", invalid="ignore"):
@@ -147,25 +148,17 @@ def _parts(
     parts = _regressions(values, chosen, horizon)
     if season < _HOURS_OF_A_DAY or season == _WEEKS_OF_A_YEAR:
         changes = _regressions(np.diff(values), chosen, horizon)
-        parts += [values[-1] + np.cumsum(part) for part in changes]
+        parts += [undo_difference(part, latest=values[-1:]) for part in changes]
     cycle = longer or season
     chosen = _supported(sets[:-1], values.size - cycle)[-1:] if cycle > 1 else []
     if chosen:
         part = _regressions(values[cycle:] - values[:-cycle], chosen, horizon)[0]
-        parts.append(_undo_difference(part, values[-cycle:]))
+        parts.append(undo_difference(part, latest=values[-cycle:]))
     return parts
 
 
 def _supported(sets: list[tuple[int, ...]], points: int) -> list[tuple[int, ...]]:
     return [lags for lags in sets if points - lags[-1] >= _ROWS_PER_LAG * len(lags)]
-
-
-def _undo_difference(part: FloatArray, latest: FloatArray) -> FloatArray:
-    cycle = latest.size
-    padded = np.zeros(-(-part.size // cycle) * cycle)
-    padded[: part.size] = part
-    sums = np.cumsum(padded.reshape(-1, cycle), axis=0)
-    return np.asarray((latest + sums).ravel()[: part.size])
 
 
 @dataclass(frozen=True)
@@ -265,7 +258,7 @@ def _strength(moments: _Moments) -> float:
 
 def _solve(moments: _Moments, strength: float) -> tuple[FloatArray, float]:
     ridge = moments.squares + strength * np.eye(moments.center.size)
-    weights: FloatArray = np.linalg.solve(ridge, moments.products)
+    weights = np.asarray(np.linalg.solve(ridge, moments.products), dtype=np.float64)
     return weights, moments.target - float(moments.center @ weights)
 
 

@@ -9,7 +9,12 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from db import tables, tables_delivery, tables_registry  # noqa: F401 - they fill the metadata
+from db import (  # noqa: F401 - they fill the metadata
+    tables,
+    tables_delivery,
+    tables_monitoring,
+    tables_registry,
+)
 from db.metadata import metadata
 
 __all__ = ["database_url", "kept_database_url"]

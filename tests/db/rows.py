@@ -196,6 +196,8 @@ def _made_up(
         return tenant_id
     if column.name in _CHECKED:
         return _state(column) if column.name == "state" else _CHECKED[column.name]
+    if column.table.name == "drift_findings" and column.name == "kind":
+        return "input"
     for key in column.foreign_keys:
         return rows[key.column.table.name][key.column.name]
     sample = next(

@@ -151,11 +151,11 @@ def test_a_candidate_that_cannot_be_fitted_does_not_stop_the_others(monkeypatch)
         raise ModelUnfit("not today")
 
     shelf.put(monkeypatch, moody=refuse)
-    answer = ask(wave(60, season=7), times=days(60), frequency="D")
+    answer = ask(wave(60, season=7, noise=9.0), times=days(60), frequency="D")
     found = {c.model: c for c in answer.candidates}
     assert found["moody"].error == "not today"
     assert found["moody"].weight == 0
-    assert found["naive"].error is None
+    assert found["seasonal_naive"].error is None
 
 
 def panel(*rows, frequency="1h", **wish):

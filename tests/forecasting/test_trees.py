@@ -157,11 +157,11 @@ def test_pairs_have_a_known_target_and_no_series_is_left_out():
 def test_a_long_series_is_sampled_within_its_budget_the_same_way_twice():
     _, tracks = lay_out([case_of(wave(3_000, season=7), horizon=14)])
     one, same, other = (sample_pairs(tracks, horizon=14, seed=s) for s in (1, 1, 2))
-    assert 12_000 < one.series.size <= 20_000
+    assert 8_000 < one.series.size <= 20_000
     assert one.cutoffs.tolist() == same.cutoffs.tolist()
     assert one.cutoffs.tolist() != other.cutoffs.tolist()
-    # Two sevenths of such pairs would be the share of chance.
-    assert ((2_999 - one.cutoffs) % 7 == 0).mean() > 2 / 7
+    # By chance it would be a seventh.
+    assert ((2_999 - one.cutoffs) % 7 == 0).mean() > 0.5
 
 
 def test_trees_suit_panels_with_points_to_learn_from_and_cost_less_in_company():
