@@ -38,14 +38,14 @@ WHERE value IS NOT NULL ORDER BY ts
 """  # noqa: S608 - only the condition above is put in
 
 _MANY_NOW = f"""
-SELECT series_id, ts, value FROM obs_current
-WHERE {_MINE} AND series_id = ANY(%(series_ids)s) AND value IS NOT NULL
+SELECT ts, value FROM obs_current
+WHERE {_MINE} AND series_id = {{wanted}} AND value IS NOT NULL
 """  # noqa: S608 - only the condition above is put in
 
 _MANY_THEN = f"""
-SELECT series_id, ts, value FROM (
+SELECT ts, value FROM (
     SELECT DISTINCT ON (series_id, ts) series_id, ts, value FROM obs_version
-    WHERE {_MINE} AND series_id = ANY(%(series_ids)s) AND known_from <= %(as_of)s
+    WHERE {_MINE} AND series_id = {{wanted}} AND known_from <= %(as_of)s
     ORDER BY series_id, ts, known_from DESC
 ) AS newest
 WHERE value IS NOT NULL
@@ -65,10 +65,16 @@ SELECT coalesce(string_agg(timestamptz_send(ts), ''), ''),
     coalesce(string_agg(float8send(value), ''), '')
 FROM ({}) AS known
 """
+# Series by series, so that whoever has read enough of them can stop.
 _PACKED_MANY = """
-SELECT series_id, string_agg(timestamptz_send(ts), ''),
-    string_agg(float8send(value), '')
-FROM ({}) AS known GROUP BY series_id
+SELECT wanted.id, coalesce(times, ''), coalesce(numbers, '')
+FROM unnest(%(series_ids)s::integer[]) WITH ORDINALITY AS wanted (id, place)
+CROSS JOIN LATERAL (
+    SELECT string_agg(timestamptz_send(ts), '') AS times,
+        string_agg(float8send(value), '') AS numbers
+    FROM ({}) AS known
+) AS packed
+ORDER BY place
 """
 _SPAN = "SELECT min(ts), max(ts) FROM ({}) AS known"
 _PACKED_VERSIONS = f"""
@@ -78,6 +84,7 @@ SELECT coalesce(string_agg(timestamptz_send(ts), ''), ''),
 FROM ({_VERSIONS}) AS known
 """  # noqa: S608 - only the query above is put in
 
+_PAGE = 100  # series that one trip to the server brings at most
 _WIDTHS = (8, 8)  # ts, value
 _ROW_BYTES = 2 + sum(4 + width for width in _WIDTHS)
 
@@ -106,18 +113,27 @@ def read_many(
     *,
     series_ids: Sequence[int],
     as_of: datetime | None = None,
+    most_rows: int = 500_000,
 ) -> dict[int, tuple["NDArray[np.datetime64]", "NDArray[np.float64]"]]:
-    """Return what ``read`` returns for each of many series, in one query.
+    """Return what ``read`` returns for many series, in one query.
 
-    A series without observations has empty arrays. All of them are in memory at once:
-    the caller says how many that may be.
+    A series without observations has empty arrays. The first ones of the series are
+    read, until they have ``most_rows`` observations: the caller asks for the others
+    again, and has never more than so many and one series in memory.
     """
     asked = {"series_ids": list(series_ids), "as_of": as_of}
-    query = _PACKED_MANY.format(_many(as_of))
-    with _driver(connection).cursor(binary=True) as cursor:
-        rows = cursor.execute(query, asked).fetchall()
-    packed = {series_id: (times, values) for series_id, times, values in rows}
-    return {one: _ascending(*packed.get(one, (b"", b""))) for one in series_ids}
+    known = (_MANY_NOW if as_of is None else _MANY_THEN).format(wanted="wanted.id")
+    found: dict[int, tuple[NDArray[np.datetime64], NDArray[np.float64]]] = {}
+    rows, size = 0, 1
+    with _driver(connection).cursor(name="read_many", binary=True) as cursor:
+        cursor.execute(_PACKED_MANY.format(known), asked)
+        while rows < most_rows and (page := cursor.fetchmany(size)):
+            for series_id, times, values in page:
+                found[series_id] = _ascending(times, values)
+                rows += len(found[series_id][0])
+            left = most_rows - rows
+            size = max(1, min(_PAGE, left * len(found) // max(1, rows)))
+    return found
 
 
 def span(
@@ -131,13 +147,11 @@ def span(
     None if there are none at all.
     """
     asked = {"series_ids": list(series_ids), "as_of": as_of}
+    known = _MANY_NOW if as_of is None else _MANY_THEN
+    query = _SPAN.format(known.format(wanted="ANY(%(series_ids)s)"))
     with _driver(connection).cursor() as cursor:
-        row = cursor.execute(_SPAN.format(_many(as_of)), asked).fetchone()
+        row = cursor.execute(query, asked).fetchone()
     return None if row is None or row[0] is None else (row[0], row[1])
-
-
-def _many(as_of: datetime | None) -> str:
-    return _MANY_NOW if as_of is None else _MANY_THEN
 
 
 def _ascending(

@@ -56,6 +56,7 @@ class SeriesForecast:
         evaluation: out-of-sample errors; None when the series is too short.
         candidates: the models compared by "auto", on their backtest windows.
         warnings: what a reader has to know, in sentences.
+        samples: whole futures, shape (samples, horizon); None unless asked for.
     """
 
     unique_id: str
@@ -69,6 +70,7 @@ class SeriesForecast:
     evaluation: Evaluation | None
     candidates: tuple[Candidate, ...]
     warnings: tuple[str, ...]
+    samples: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,8 @@ class PanelForecast:
         line: the models that were tried; None without a series that moves.
         learned: what was learned of the series that move; None without any.
         seasons: what the panel agreed on, in steps.
+        errors: of the blend in the backtests, one (windows, horizon) for each of the
+            series, NaN where nothing was observed.
     """
 
     series: tuple[SeriesForecast, ...]
@@ -106,6 +110,7 @@ class PanelForecast:
     line: Line | None
     learned: Learned | None
     seasons: tuple[int, int | None]
+    errors: tuple[FloatArray, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -218,6 +223,7 @@ def compose_unseen(
         evaluation=None,
         candidates=(),
         warnings=(*warnings, *prediction.warnings),
+        samples=prediction.samples,
     )
 
 

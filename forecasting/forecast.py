@@ -114,14 +114,16 @@ def forecast_panel(
     check_options(options, known=model_names())
     posed = pose(series, options=options)
     answers: dict[int, SeriesForecast] = {}
+    errors: dict[int, FloatArray] = {}
     moving = [p for p, one in posed.problems.items() if not _flat(one)]
     still = [p for p, one in posed.problems.items() if _flat(one)]
     group = None
     if moving:
         group = _forecast(posed, moving, options, tell=tell)
-        answers |= group.answers
+        answers, errors = group.answers, group.errors
     if still:
-        answers |= _forecast(posed, still, options, flat=True).answers
+        flat = _forecast(posed, still, options, flat=True)
+        answers, errors = answers | flat.answers, errors | flat.errors
     return PanelForecast(
         series=tuple(answers[place] for place in sorted(answers)),
         failed=tuple(
@@ -131,6 +133,7 @@ def forecast_panel(
         line=group.line if group else None,
         learned=group.learned if group else None,
         seasons=posed.seasons,
+        errors=tuple(errors[place] for place in sorted(answers)),
     )
 
 
@@ -218,6 +221,7 @@ def _flat(problem: Problem) -> bool:
 @dataclass(frozen=True)
 class _Group:
     answers: dict[int, SeriesForecast]
+    errors: dict[int, FloatArray]
     learned: Learned
     line: Line
     coverage: Coverage | None
@@ -245,4 +249,5 @@ def _forecast(
         )
         for row, place in enumerate(places)
     }
-    return _Group(answers, learned, evidence.line, covered(seen))
+    errors = {place: evidence.errors(row) for row, place in enumerate(places)}
+    return _Group(answers, errors, learned, evidence.line, covered(seen))

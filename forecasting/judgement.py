@@ -93,6 +93,7 @@ def judge(
             f"the version forecasts {recipe.horizon} steps of {recipe.frequency!r}, "
             f"not {options.horizon} of {options.frequency!r}"
         )
+    wish = recipe.wish(options)
     asked = pose(series, options=options)
     known = pose(series, options=options, agreed=recipe.seasons)
     pairs = [
@@ -106,7 +107,7 @@ def judge(
             for problem, theirs, cutoffs in pairs
             if window < len(cutoffs)
         ]
-        found = predict_with(recipe, [one for _, one in reached], options=options)
+        found = predict_with(recipe, [one for _, one in reached], options=wish)
         for (name, _), one in zip(reached, found, strict=True):
             made[name].append(one)
     told = [

@@ -134,14 +134,15 @@ class _Paths:
 
     def _next_in(self, level: FloatArray, change: FloatArray) -> tuple[FloatArray, Any]:
         """Find when the next regressor of each target is as correlated, and which."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            above = (level[:, None] - self._correlation) / (1.0 - change)
-            below = (level[:, None] + self._correlation) / (1.0 + change)
-        above[~(above > _ROUND_OFF)] = np.inf
-        below[~(below > _ROUND_OFF)] = np.inf
+        above = _when(level[:, None] - self._correlation, 1.0 - change)
+        below = _when(level[:, None] + self._correlation, 1.0 + change)
+        # What has just left may come back with the other sign only.
+        resting = (self._every, self._resting)
+        positive = self._correlation[resting] > 0
+        above[resting] = np.where(positive, np.inf, above[resting])
+        below[resting] = np.where(positive, below[resting], np.inf)
         when = np.minimum(above, below)
         when[self._closed] = np.inf
-        when[self._every, self._resting] = np.inf
         joining = when.argmin(axis=1)
         return when[self._every, joining], joining
 
@@ -184,3 +185,10 @@ class _Paths:
         self._closed[targets, regressors] = False
         self._weights[targets, regressors] = 0.0
         self._resting[targets] = regressors
+
+
+def _when(distance: FloatArray, speed: FloatArray) -> FloatArray:
+    near = speed > _ROUND_OFF
+    return np.where(
+        near, np.maximum(distance, 0.0) / np.where(near, speed, 1.0), np.inf
+    )

@@ -76,6 +76,12 @@ class Evidence:
     left_out: dict[str, str]
     notes: tuple[str, ...]
 
+    def errors(self, row: int) -> FloatArray:
+        """Return what the blend missed of one series, shape (windows, horizon)."""
+        trial = self.trials[row]
+        windows = len(trial.cutoffs)
+        return self.residuals.scaled[row, :windows] * trial.scale[:, None]
+
 
 @dataclass(frozen=True)
 class _Choice:
@@ -155,8 +161,19 @@ def try_all(
         for problem in problems
     )
     run_all(problems, trials, line=line, tell=tell)
-    losses = measure(trials, names=line.names)
-    return trials, _blended(trials, losses, gated=True, later=False)
+    auto = not options.named
+    names = _fit_once(trials, line.names) if auto else line.names
+    losses = measure(trials, names=names)
+    return trials, _blended(trials, losses, gated=auto, later=False)
+
+
+def _fit_once(trials: Sequence[Trial], names: tuple[str, ...]) -> tuple[str, ...]:
+    # A model that failed in every window of every series was never tested.
+    return tuple(
+        name
+        for name in names
+        if any(len(trial.failures[name]) < len(trial.cutoffs) for trial in trials)
+    )
 
 
 def _cutoffs(problem: Problem, line: Line, options: ForecastOptions) -> list[int]:

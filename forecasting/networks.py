@@ -9,11 +9,10 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from forecasting.arrays import FloatArray
 from forecasting.errors import ModelUnfit
 from forecasting.sequences import TOKENS
 
@@ -30,23 +29,20 @@ _SETTINGS = {
 _COMPILER = {"xla_backend_optimization_level": 1}
 
 Encode: TypeAlias = Callable[[Any, Any], Any]
-Parts = TypeVar("Parts")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Architecture(Generic[Parts]):
+class Architecture:
     """What distinguishes one deep model from another.
 
     Attributes:
         name: the public name of the model.
         encode: (keras.layers, tokens) -> one vector of each row. Its layers may start
             with any weights: all whose name holds "kernel" are drawn afterwards.
-        parts: makes the answer of ``explain`` from names and values.
     """
 
     name: str
     encode: Encode
-    parts: Callable[[tuple[str, ...], FloatArray], Parts]
 
 
 @dataclass(frozen=True)
@@ -128,12 +124,11 @@ class Shape(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def compiled(name: str, encode: Encode, shape: Shape) -> Network:
+def compiled(architecture: Architecture, shape: Shape) -> Network:
     """Build and compile a network; the same shape is compiled once in a process.
 
     Args:
-        name: the model, for messages.
-        encode: (keras.layers, tokens) -> one vector of each row.
+        architecture: its encoder.
         shape: of what goes in and comes out.
 
     Returns:
@@ -146,14 +141,14 @@ def compiled(name: str, encode: Encode, shape: Shape) -> Network:
         Lai et al., Modeling Long- and Short-Term Temporal Patterns with Deep Neural
         Networks, SIGIR 2018, for the linear part beside the deep one.
     """
-    keras, jax = load(name)
+    keras, jax = load(architecture.name)
     layers, steps = keras.layers, shape.steps
     dense = partial(layers.Dense, kernel_initializer="zeros")
     tokens = layers.Input(batch_shape=(BATCH, TOKENS, shape.channels))
     ahead = layers.Input(batch_shape=(BATCH, steps, shape.features))
     errors = layers.Flatten()(tokens[:, :, : shape.patch])
     linear = dense(steps, name="linear")(errors)
-    each = dense(steps * _PER_STEP)(encode(layers, tokens))
+    each = dense(steps * _PER_STEP)(architecture.encode(layers, tokens))
     each = layers.Reshape((steps, _PER_STEP))(each)
     joined = layers.Concatenate()([each, ahead, layers.Reshape((steps, 1))(linear)])
     deep = dense(1, name="deep")(dense(_HIDDEN, activation="relu")(joined))

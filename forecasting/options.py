@@ -1,6 +1,7 @@
 """What a caller may ask of a forecast, and the check that the wish makes sense."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from forecasting.errors import InvalidSeries
 from forecasting.fill import FillRules
@@ -25,9 +26,13 @@ class ForecastOptions:
             None allows three seconds, and 1.5 more for each of the first 200 series.
         lower: nothing is forecast below; None keeps what was never negative from it.
         upper: nothing is forecast above; None for no bound.
+        samples: whole futures to draw for each series; 0 for none.
         rules: what is done about steps without a value, and times with several.
         calendar: open days only, such as "XNYS" or "DE"; None for all days.
         timezone: the zone whose clocks say when days, weeks and months begin.
+        span: UTC times of the start and the end of the panel, which fill rules reach
+            to, such as those of a larger panel that this one is a part of; None for
+            the ends of the series at hand.
     """
 
     horizon: int
@@ -40,9 +45,11 @@ class ForecastOptions:
     budget_s: float | None = None
     lower: float | None = None
     upper: float | None = None
+    samples: int = 0
     rules: FillRules = AS_USUAL
     calendar: str | None = None
     timezone: str = "UTC"
+    span: tuple[datetime, datetime] | None = None
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -68,6 +75,8 @@ def check_options(options: ForecastOptions, *, known: tuple[str, ...]) -> None:
         steps = getattr(options, name)
         if steps is not None and steps < 1:
             raise InvalidSeries(f"{name} is {steps}: ask for at least 1")
+    if options.samples < 0:
+        raise InvalidSeries(f"samples is {options.samples}: ask for 0 or more")
     _check_levels(options.quantiles)
     _check_models(options, known)
     if options.budget_s is not None and not options.budget_s > 0:

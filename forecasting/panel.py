@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TypeAlias
 
 import numpy as np
@@ -83,7 +84,7 @@ def pose(
     seasons = (options.season,) if options.season else season_lengths(frequency)
     regular: dict[int, RegularSeries] = {}
     failed: dict[int, str] = {}
-    span = _span(series)
+    span = _span(series, options)
     for place, one in enumerate(series):
         try:
             regular[place] = regularise(
@@ -128,8 +129,11 @@ class _Plain:
     long_season: int | None
 
 
-def _span(series: Sequence[PanelSeries]) -> Span:
+def _span(series: Sequence[PanelSeries], options: ForecastOptions) -> Span:
     """Return the first and the latest time of the panel, which fill rules reach to."""
+    if options.span is not None:
+        start, end = (one.astimezone(UTC).replace(tzinfo=None) for one in options.span)
+        return start, end
     ends = [(one.times.min(), one.times.max()) for one in series if len(one.times)]
     if not ends:
         return None, None

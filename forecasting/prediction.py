@@ -14,6 +14,7 @@ from forecasting.learning import Learned
 from forecasting.models import registered_models
 from forecasting.options import ForecastOptions
 from forecasting.quantiles import guessed_quantiles, limits
+from forecasting.samples import Sampler, sampler
 
 # Weights below this are said to be zero: they are the rounding of a sum.
 _NO_WEIGHT = 1e-9
@@ -29,6 +30,7 @@ class Prediction:
         weights: of the models behind the mean, largest first; they sum to 1.
         members: what each of them forecast, shape (horizon,).
         warnings: what a reader has to know.
+        samples: whole futures, shape (samples, horizon); None unless asked for.
     """
 
     mean: FloatArray
@@ -36,6 +38,7 @@ class Prediction:
     weights: dict[str, float]
     members: dict[str, FloatArray]
     warnings: tuple[str, ...]
+    samples: FloatArray | None
 
 
 def predict(
@@ -68,6 +71,9 @@ def predict(
         and np.nan_to_num(learned.rows).any()
     ):
         offsets = conformal_offsets(learned.rows, levels=levels)
+    paths = None
+    if options.samples:
+        paths = sampler(learned.rows, count=options.samples)
     found = []
     for place, problem in enumerate(problems):
         made = _made(learned, problem, {n: rows[place] for n, rows in shared.items()})
@@ -80,6 +86,7 @@ def predict(
                 weights=made.weights,
                 members=made.members,
                 warnings=(*made.doubts, *remarks),
+                samples=_samples(learned, problem, (made.mean, paths), options),
             )
         )
     return found
@@ -149,9 +156,28 @@ def _quantiles(
     flat = float(np.ptp(problem.series.values)) == 0
     if offsets is None or flat:
         return guessed_quantiles(problem, mean=mean, levels=levels)
-    size = problem.scale(problem.final) * learned.sizes.get(problem.unique_id, 1.0)
-    quantiles = dict(zip(levels, mean + size * offsets, strict=True))
+    band = mean + _size(learned, problem) * offsets
+    quantiles = dict(zip(levels, band, strict=True))
     return quantiles, limits(learned.rows, levels)
+
+
+def _samples(
+    learned: Learned,
+    problem: Problem,
+    around: tuple[FloatArray, Sampler | None],
+    options: ForecastOptions,
+) -> FloatArray | None:
+    mean, paths = around
+    if paths is None:
+        return None
+    errors = paths.draw(seed=options.seed, name=problem.unique_id)
+    low, high = _bounds(problem, options)
+    return np.clip(mean + _size(learned, problem) * errors, low, high)
+
+
+def _size(learned: Learned, problem: Problem) -> float:
+    own = learned.sizes.get(problem.unique_id, 1.0)
+    return problem.scale(problem.final) * own
 
 
 def _bounds(problem: Problem, options: ForecastOptions) -> tuple[float, float]:

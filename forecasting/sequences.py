@@ -6,11 +6,12 @@ their own mean size, so series of any level and unit can share one network.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from forecasting.arrays import FloatArray, TimeArray
+from forecasting.cases import Case, ModelContext
 
 # A window is always cut into so many tokens, so that few shapes have to be compiled.
 TOKENS = 24
@@ -25,58 +26,6 @@ _HOUR = np.timedelta64(1, "h")
 # The epoch, 1970-01-01, was a Thursday; Monday is day 0.
 _EPOCH_WEEKDAY = 3
 _FRIDAY = 4
-
-
-class Known(Protocol):
-    """What a window needs to know of a model's context."""
-
-    @property
-    def horizon(self) -> int:
-        """Steps to forecast."""
-
-    @property
-    def season(self) -> int:
-        """Steps, at least 1."""
-
-    @property
-    def long_season(self) -> int | None:
-        """A second season in steps, or None."""
-
-    @property
-    def times(self) -> TimeArray:
-        """UTC times of the history."""
-
-    @property
-    def future_times(self) -> TimeArray:
-        """UTC times to forecast."""
-
-    @property
-    def seed(self) -> int:
-        """Seed of every random choice."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the covariates."""
-
-    @property
-    def covariates(self) -> FloatArray:
-        """Their values beside the history."""
-
-    @property
-    def future_covariates(self) -> FloatArray:
-        """Their values ahead, NaN where unknown."""
-
-
-class Past(Protocol):
-    """A history and its context; the cases of global models are such."""
-
-    @property
-    def history(self) -> FloatArray:
-        """Known values."""
-
-    @property
-    def context(self) -> Known:
-        """What is known besides."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +93,7 @@ class Rows:
         )
 
 
-def plan_windows(cases: Sequence[Past]) -> WindowPlan:
+def plan_windows(cases: Sequence[Case]) -> WindowPlan:
     """Lay out the windows of a panel.
 
     Three seasons, or two long ones where half of the histories hold three, but at
@@ -176,12 +125,12 @@ def plan_windows(cases: Sequence[Past]) -> WindowPlan:
     )
 
 
-def _is_known(name: str, context: Known) -> bool:
+def _is_known(name: str, context: ModelContext) -> bool:
     column = context.future_covariates[:, context.names.index(name)]
     return bool(np.isfinite(column).all())
 
 
-def can_be_forecast(case: Past, plan: WindowPlan) -> bool:
+def can_be_forecast(case: Case, plan: WindowPlan) -> bool:
     """Tell whether a case has the history and the covariates of a plan."""
     context = case.context
     return (
@@ -192,7 +141,7 @@ def can_be_forecast(case: Past, plan: WindowPlan) -> bool:
     )
 
 
-def window_rows(case: Past, *, cutoffs: Any, plan: WindowPlan) -> Rows:
+def window_rows(case: Case, *, cutoffs: Any, plan: WindowPlan) -> Rows:
     """Cut windows that end at cutoffs.
 
     Args:
@@ -278,7 +227,7 @@ def _lags(
 
 
 def _of_target(
-    case: Past, *, cutoffs: Any, steps: Any, plan: WindowPlan
+    case: Case, *, cutoffs: Any, steps: Any, plan: WindowPlan
 ) -> list[FloatArray]:
     context = case.context
     times = np.concatenate([context.times, context.future_times])
@@ -290,7 +239,7 @@ def _of_target(
     return parts
 
 
-def _columns(case: Past, names: Sequence[str]) -> list[FloatArray]:
+def _columns(case: Case, names: Sequence[str]) -> list[FloatArray]:
     """Return covariates over history and future, each scaled by its own history."""
     found = []
     for name in names:
@@ -311,7 +260,7 @@ def _calendar(times: TimeArray) -> list[FloatArray]:
     return [*circles, (weekday > _FRIDAY).astype(np.float64)]
 
 
-def cutoffs_to_learn_from(case: Past, plan: WindowPlan) -> tuple[Any, Any]:
+def cutoffs_to_learn_from(case: Case, plan: WindowPlan) -> tuple[Any, Any]:
     """Split the cutoffs whose whole horizon is known in time.
 
     Args:

@@ -8,24 +8,23 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Generic
+from typing import Any
 
 import numpy as np
 
 from forecasting.arrays import FloatArray
+from forecasting.cases import Case, Contributions
 from forecasting.errors import ModelUnfit
 from forecasting.fitting import contained_fit
 from forecasting.networks import (
     BATCH,
     Architecture,
     Network,
-    Parts,
     Shape,
     compiled,
     load,
 )
 from forecasting.sequences import (
-    Past,
     Rows,
     WindowPlan,
     can_be_forecast,
@@ -52,7 +51,7 @@ _STATE = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained(Generic[Parts]):
+class Trained:
     """A network that has learned to correct the seasonal naive.
 
     Attributes:
@@ -61,18 +60,18 @@ class Trained(Generic[Parts]):
         weights: all of them in one vector, single precision.
     """
 
-    architecture: Architecture[Parts]
+    architecture: Architecture
     plan: WindowPlan
     weights: Any
 
-    def predict(self, cases: Sequence[Past]) -> list[FloatArray]:
+    def predict(self, cases: Sequence[Case]) -> list[FloatArray]:
         """Forecast each case; one without the history or covariates gives NaN."""
         return [split.sum(axis=0) for split in self._split(cases)]
 
-    def explain(self, cases: Sequence[Past]) -> list[Parts]:
+    def explain(self, cases: Sequence[Case]) -> list[Contributions]:
         """Split each forecast into the seasonal naive and what the network adds."""
         names = ("base", "network")
-        return [self.architecture.parts(names, one) for one in self._split(cases)]
+        return [Contributions(names, one) for one in self._split(cases)]
 
     def state(self) -> bytes:
         """Return one line of JSON and the weights in NumPy's own format."""
@@ -85,7 +84,7 @@ class Trained(Generic[Parts]):
         np.savez(archive, weights=self.weights)
         return json.dumps(header).encode() + b"\n" + archive.getvalue()
 
-    def _split(self, cases: Sequence[Past]) -> list[FloatArray]:
+    def _split(self, cases: Sequence[Case]) -> list[FloatArray]:
         found = [np.full((2, case.context.horizon), np.nan) for case in cases]
         able = [i for i, one in enumerate(cases) if can_be_forecast(one, self.plan)]
         if not able:
@@ -102,7 +101,7 @@ class Trained(Generic[Parts]):
         return found
 
 
-def restore(state: bytes, *, architecture: Architecture[Parts]) -> Trained[Parts]:
+def restore(state: bytes, *, architecture: Architecture) -> Trained:
     """Make a trained network of its state.
 
     Args:
@@ -129,9 +128,7 @@ def restore(state: bytes, *, architecture: Architecture[Parts]) -> Trained[Parts
     return Trained(architecture=architecture, plan=plan, weights=weights)
 
 
-def train(
-    cases: Sequence[Past], *, architecture: Architecture[Parts]
-) -> Trained[Parts]:
+def train(cases: Sequence[Case], *, architecture: Architecture) -> Trained:
     """Train a network on windows of all cases and keep its best epoch.
 
     The best is told by the latest tenth of the windows. At most 4,096 windows are used
@@ -185,21 +182,18 @@ def cost_ms(points: int, *, series: int, step_ms: float) -> float:
     return (_START_MS + min(batches * _EPOCHS, _STEPS) * step_ms) / series
 
 
-def _compiled(
-    architecture: Architecture[Parts], rows: Rows, plan: WindowPlan
-) -> Network:
+def _compiled(architecture: Architecture, rows: Rows, plan: WindowPlan) -> Network:
     channels, features = rows.tokens.shape[2], rows.ahead.shape[2]
     shape = Shape(plan.patch, channels, plan.steps, features)
-    return compiled(architecture.name, architecture.encode, shape)
+    return compiled(architecture, shape)
 
 
 def _draw(cutoffs: Sequence[Any], most: int, rng: np.random.Generator) -> list[Any]:
     """Keep at most so many cutoffs over all cases, each with the same chance."""
     ends = np.cumsum([one.size for one in cutoffs])
-    kept = rng.permutation(ends[-1])[:most]
-    # The last cutoffs of a part belong to its own case: sorted, they can be cut.
-    places = np.searchsorted(np.sort(kept), ends)
-    parts = np.split(np.sort(kept), places[:-1])
+    # Sorted, those of one case stand together and can be cut off.
+    kept = np.sort(rng.permutation(ends[-1])[:most])
+    parts = np.split(kept, np.searchsorted(kept, ends)[:-1])
     starts = [0, *ends[:-1]]
     return [
         one[part - start]
@@ -223,7 +217,7 @@ class _Examples:
 
 
 def _examples(
-    cases: Sequence[Past], cutoffs: Sequence[Any], plan: WindowPlan
+    cases: Sequence[Case], cutoffs: Sequence[Any], plan: WindowPlan
 ) -> _Examples:
     pairs = [pair for pair in zip(cases, cutoffs, strict=True) if pair[1].size]
     rows = join_rows(

@@ -292,8 +292,8 @@ def _cutoff(item: Input) -> Any:
     """Return the time of the latest observation, None without any."""
     import numpy as np
 
-    observed = np.flatnonzero(~np.isnan(item.values))
-    return item.times[observed[-1]] if observed.size else None
+    observed = item.times[~np.isnan(item.values)]
+    return observed.max() if observed.size else None
 
 
 def _of_versions(

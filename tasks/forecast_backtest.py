@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from tasks.answers import finite
 from tasks.catalog import Limits, job_type
 from tasks.context import JobContext, Outcome
 from tasks.errors import InvalidData
 from tasks.inputs import rfc3339
-from tasks.panels import Backtest, PanelParams, finite, options_of, read_panel
+from tasks.panels import Backtest, PanelParams, options_of, read_panel
 from tasks.parts import why_not
 
 if TYPE_CHECKING:
@@ -60,12 +61,16 @@ def forecast_backtest(params: BacktestParams, context: JobContext) -> Outcome:
 
     groups, failed = read_panel(params, context)
     panels = []
-    total = sum(len(group.items) for group in groups)
+    total, done = sum(len(group.items) for group in groups), 0
     for group in groups:
+        size = len(group.items)
 
-        def tell(share: float, what: str) -> None:
-            context.progress(int(share * total), total, "series", what)
+        def tell(
+            share: float, what: str, *, done: int = done, size: int = size
+        ) -> None:
+            context.progress(done + int(share * size), total, "series", what)
 
+        done += size
         try:
             found = compare(
                 group.panel, options=options_of(params, group.frequency), tell=tell

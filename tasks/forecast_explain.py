@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from tasks.answers import in_order
 from tasks.catalog import job_type
 from tasks.context import JobContext, Outcome
 from tasks.errors import InvalidData
 from tasks.inputs import rfc3339
-from tasks.panels import PanelParams, forecast_groups, in_order, options_of
+from tasks.panels import PanelParams, forecast_groups, options_of
 from tasks.parts import refuse_empty
 
 if TYPE_CHECKING:

@@ -9,11 +9,12 @@ from pydantic import Field, StringConstraints
 from db import registry
 from db.registry import NewVersion
 from db.session import Connection
+from tasks.answers import panel_json
 from tasks.catalog import Limits, job_type
 from tasks.context import JobContext, Outcome
 from tasks.errors import InvalidData
 from tasks.inputs import aware, rfc3339
-from tasks.panels import Group, PanelParams, options_of, panel_json, read_panel
+from tasks.panels import Group, PanelParams, options_of, read_panel
 from tasks.parts import why_not
 from tasks.registry import ENTRY_NAME, keep, load, register
 from tasks.revision import code_revision, library_versions
@@ -21,6 +22,7 @@ from tasks.revision import code_revision, library_versions
 if TYPE_CHECKING:
     from forecasting.forecast import ForecastOptions, PanelForecast
     from forecasting.judgement import Ground
+    from forecasting.recipe import Recipe
 
 _HOUR_S = 3_600
 
@@ -60,13 +62,13 @@ def forecast_train(params: TrainParams, context: JobContext) -> Outcome:
     except InvalidSeries as error:
         raise InvalidData(str(error)) from error
     kept = keep(context, to_bytes(recipe))
-    version = _version(params, context, (group, options, found), measured_on)
+    version = _version(params, context, (recipe, options, found), measured_on)
     version = replace(
         version,
         artifact_sha256=kept.sha256,
         artifact_bytes=kept.bytes,
         artifact_store=kept.store,
-        compared=_champion(params, context, (group, options), measured_on),
+        compared=_champion(params, context, (recipe, options), measured_on),
     )
     failed += [{"unique_id": name, "detail": text} for name, text in found.failed]
     result = {
@@ -109,15 +111,15 @@ def _one_group(
 def _version(
     params: TrainParams,
     context: JobContext,
-    learned: "tuple[Group, ForecastOptions, PanelForecast]",
+    learned: "tuple[Recipe, ForecastOptions, PanelForecast]",
     measured_on: "Ground | None",
 ) -> NewVersion:
     from forecasting.evaluation import pool_evaluations
     from forecasting.judgement import span_of
 
-    group, options, found = learned
-    first, latest = span_of(group.panel)
-    next_ = min(one.times[0] for one in found.series if one.cutoff == latest)
+    recipe, options, found = learned
+    first, _ = span_of(recipe.panel)
+    end = max(one.times[0] for one in found.series)
     told = [one.evaluation for one in found.series if one.evaluation is not None]
     members = sorted({name for one in found.series for name in one.weights})
     return NewVersion(
@@ -125,10 +127,10 @@ def _version(
         model=params.model if isinstance(params.model, str) else "blend",
         members=members,
         window_start=aware(first),
-        window_end=aware(next_),
+        window_end=aware(end),
         series_count=len(found.series),
         horizon=options.horizon,
-        frequency=group.frequency,
+        frequency=recipe.frequency,
         quantiles=params.quantiles,
         code_revision=code_revision(),
         seed=params.seed,
@@ -136,7 +138,9 @@ def _version(
         metrics=pool_evaluations(told),
         evaluation=_evaluation_json(measured_on, options),
         compared=None,
-        params=params.model_dump(mode="json", exclude={"data"}),
+        params=params.model_dump(
+            mode="json", exclude={"data": True, "covariates": {"__all__": {"rows"}}}
+        ),
         artifact_sha256="",
         artifact_bytes=0,
         artifact_store="",
@@ -159,7 +163,7 @@ def _evaluation_json(
 def _champion(
     params: TrainParams,
     context: JobContext,
-    asked: "tuple[Group, ForecastOptions]",
+    asked: "tuple[Recipe, ForecastOptions]",
     measured_on: "Ground | None",
 ) -> dict[str, Any] | None:
     """Measure the champion of the entry on the same windows, if it never saw them."""
@@ -167,7 +171,7 @@ def _champion(
     from forecasting.judgement import judge
     from forecasting.recipe import from_bytes
 
-    group, options = asked
+    recipe, options = asked
     with context.read() as connection:
         champion = registry.version(
             connection,
@@ -182,8 +186,8 @@ def _champion(
         return None
     _, body = load(context, params.name, champion.number, field="/params/name")
     try:
-        metrics = judge(group.panel, recipe=from_bytes(body), options=options)
+        metrics = judge(recipe.panel, recipe=from_bytes(body), options=options)
     except InvalidSeries:
-        # Another horizon or frequency: the two cannot be compared.
+        # Other steps or other covariates: the two cannot be compared.
         return None
     return {"version": champion.number, "metrics": metrics}

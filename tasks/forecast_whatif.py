@@ -5,16 +5,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, model_validator
 
+from tasks.answers import in_order
 from tasks.catalog import Params, job_type
 from tasks.context import JobContext, Outcome
 from tasks.errors import FieldError, InvalidData
 from tasks.grid import Number
 from tasks.inputs import Instant, rfc3339
-from tasks.panels import PanelParams, forecast_groups, in_order, options_of
+from tasks.panels import Group, PanelParams, forecast_groups, options_of
 from tasks.parts import refuse_empty
 
 if TYPE_CHECKING:
-    from forecasting.forecast import PanelForecast
+    from forecasting.forecast import ForecastOptions, PanelForecast, SeriesForecast
     from forecasting.scenario import Change
 
 MAX_SCENARIOS = 20
@@ -89,31 +90,15 @@ def as_table(result: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
 @job_type("forecast.whatif", params=WhatIfParams, queue="forecast", table=as_table)
 def forecast_whatif(params: WhatIfParams, context: JobContext) -> Outcome:
     """Forecast as it is and in scenarios with other covariates, and compare."""
-    from forecasting.errors import InvalidSeries
-    from forecasting.forecast import forecast_by_recipe, learned_recipe
-    from forecasting.scenario import changed_panel
-
     series: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
     for group, base, unfit in forecast_groups(params, context):
         failed += unfit
         options = options_of(params, group.frequency)
-        scenarios: dict[str, PanelForecast] = {}
-        try:
-            recipe = learned_recipe(group.panel, found=base, options=options)
-            for number, scenario in enumerate(params.scenarios):
-                changes = [_change(one) for one in scenario.changes]
-                try:
-                    panel = changed_panel(recipe.panel, changes=changes)
-                except InvalidSeries as error:
-                    place = f"/params/scenarios/{number}/changes"
-                    bad = FieldError(place, str(error))
-                    raise InvalidData(bad.detail, (bad,)) from error
-                scenarios[scenario.name] = forecast_by_recipe(
-                    panel, recipe=recipe, options=options
-                )
-        except InvalidSeries as error:
-            raise InvalidData(str(error)) from error
+        scenarios = {
+            scenario.name: _forecast(group, base, options, (number, scenario))
+            for number, scenario in enumerate(params.scenarios)
+        }
         series += _compared(base, scenarios)
     refuse_empty(series, failed)
     return Outcome(
@@ -123,6 +108,34 @@ def forecast_whatif(params: WhatIfParams, context: JobContext) -> Outcome:
             "failed": failed,
         }
     )
+
+
+def _forecast(
+    group: Group,
+    base: "PanelForecast",
+    options: "ForecastOptions",
+    asked: tuple[int, Scenario],
+) -> "PanelForecast":
+    """Forecast one scenario with what was learned for the forecast as it is."""
+    from forecasting.errors import InvalidSeries
+    from forecasting.forecast import forecast_by_recipe, learned_recipe
+    from forecasting.scenario import changed_panel
+
+    number, scenario = asked
+    ahead = {one.unique_id: one.times for one in base.series}
+    panel = [one for one in group.panel if one.unique_id in ahead]
+    try:
+        changed = changed_panel(
+            panel, changes=[_change(one) for one in scenario.changes], ahead=ahead
+        )
+    except InvalidSeries as error:
+        place = f"/params/scenarios/{number}/changes"
+        raise InvalidData(str(error), (FieldError(place, str(error)),)) from error
+    if base.learned is None:
+        # Series that never change are forecast so, whatever else does.
+        return base
+    recipe = learned_recipe(group.panel, found=base, options=options)
+    return forecast_by_recipe(changed, recipe=recipe, options=options)
 
 
 def _change(given: ChangeParams) -> "Change":
@@ -159,23 +172,37 @@ def _compared(
             "ds": [rfc3339(ts) for ts in one.times],
             "mean": [float(value) for value in one.mean],
             "scenarios": [
-                {
-                    "name": name,
-                    "mean": [float(v) for v in other[one.unique_id].mean],
-                    "difference": [
-                        float(v) for v in other[one.unique_id].mean - one.mean
-                    ],
-                    "total_difference": float(
-                        (other[one.unique_id].mean - one.mean).sum()
-                    ),
-                    "q": {
-                        str(level): [float(v) for v in values]
-                        for level, values in other[one.unique_id].quantiles.items()
-                    },
-                }
+                _scenario_json(name, one, other[one.unique_id])
                 for name, other in by_name.items()
             ],
-            "warnings": list(one.warnings),
+            "warnings": [*one.warnings, *_deafness(one)],
         }
         for one in base.series
     ]
+
+
+def _scenario_json(
+    name: str, base: "SeriesForecast", other: "SeriesForecast"
+) -> dict[str, Any]:
+    difference = other.mean - base.mean
+    return {
+        "name": name,
+        "mean": [float(value) for value in other.mean],
+        "difference": [float(value) for value in difference],
+        "total_difference": float(difference.sum()),
+        "q": {
+            str(level): [float(value) for value in values]
+            for level, values in other.quantiles.items()
+        },
+    }
+
+
+def _deafness(base: "SeriesForecast") -> list[str]:
+    """Say so where no model behind a forecast looks at covariates."""
+    from forecasting.models import registered_models
+
+    models = registered_models()
+    if any(models[name].covariates for name in base.weights):
+        return []
+    names = ", ".join(base.weights)
+    return [f"no model behind the forecast ({names}) uses covariates: nothing changes"]

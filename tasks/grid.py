@@ -1,11 +1,13 @@
 """How a job puts its series on their grid: fill rules, open days, time zone."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 from tasks.catalog import Params
+from tasks.inputs import Instant
 
 if TYPE_CHECKING:
     from forecasting.fill import FillRules
@@ -75,6 +77,21 @@ class GridParams(Params):
         default="UTC",
         description="The zone whose clocks say when days, weeks and months begin.",
     )
+    span: tuple[Instant, Instant] | None = Field(
+        default=None,
+        description="Start and end of the panel, which front and back fill to; by "
+        "default those of the series that are read.",
+    )
+
+    @field_validator("span")
+    @classmethod
+    def _ascends(
+        cls, span: tuple[datetime, datetime] | None
+    ) -> tuple[datetime, datetime] | None:
+        if span is not None and span[0] > span[1]:
+            message = "the span ends before it starts: give the earlier time first"
+            raise ValueError(message)
+        return span
 
 
 def fill_rules(params: FillParams) -> "FillRules":

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
     from db.series import Series
 
-_SERIES_AT_ONCE, _ROWS_AT_ONCE = 250, 500_000
-"""What one query reads at most: many short series, or one long one (8 MB)."""
+_SERIES_AT_ONCE = 250
 
 MAX_SERIES = 1_000
 MAX_ROWS = 200_000
@@ -114,23 +113,29 @@ class SeriesParams(Params):
         default=None, description="Use only what was known at this instant."
     )
 
+    @property
+    def in_order(self) -> bool:
+        """Whether rows have to ascend; not where a rule for duplicates orders them."""
+        return True
+
     @model_validator(mode="after")
     def _exactly_one_source(self) -> "SeriesParams":
         if (self.series is None) == (self.data is None):
             message = "give either series or data"
             raise ValueError(message)
         if self.data is not None:
-            _check_rows(self.data)
+            if self.in_order:
+                _check_order(self.data)
+            _check_values(self.data)
             if self.as_of is not None:
                 message = "as_of needs stored series: inline data has no versions"
                 raise ValueError(message)
         return self
 
 
-def _check_rows(rows: list[Row]) -> None:
-    """Refuse times that repeat or run backwards, and series without any value."""
+def _check_order(rows: list[Row]) -> None:
+    """Refuse times that repeat or run backwards."""
     latest: dict[str, datetime] = {}
-    valued: dict[str, bool] = {}
     for number, row in enumerate(rows):
         before = latest.get(row.unique_id)
         if before is not None and row.ds <= before:
@@ -141,6 +146,12 @@ def _check_rows(rows: list[Row]) -> None:
             )
             raise ValueError(message)
         latest[row.unique_id] = row.ds
+
+
+def _check_values(rows: list[Row]) -> None:
+    """Refuse series without any value."""
+    valued: dict[str, bool] = {}
+    for row in rows:
         valued[row.unique_id] = valued.get(row.unique_id, False) or row.y is not None
     if empty := sorted(name for name, any_value in valued.items() if not any_value):
         message = f"all values of {', '.join(empty[:5])} are missing"
@@ -149,7 +160,10 @@ def _check_rows(rows: list[Row]) -> None:
 
 @dataclass(frozen=True)
 class Input:
-    """One series to work on; times ascend, values may hold NaN."""
+    """One series to work on; values may hold NaN.
+
+    Times ascend, unless a rule for duplicates is to put inline rows in order.
+    """
 
     unique_id: str
     series_id: int | None
@@ -168,31 +182,27 @@ def inputs(params: SeriesParams, context: JobContext) -> Iterator[tuple[int, Inp
         yield from _inline(params.data, params.frequency)
         return
     wanted = selected(params, context)
-    done, each = 0, _ROWS_AT_ONCE
-    while some := wanted[done : done + _count(each)]:
+    done = 0
+    while done < len(wanted):
+        some = wanted[done : done + _SERIES_AT_ONCE]
         read = _read(some, params, context)
-        each = max(1, sum(len(times) for times, _ in read) // len(some))
-        for one, (times, values) in zip(some, read, strict=True):
+        for one, (times, values) in zip(some, read, strict=False):
             frequency = params.frequency or one.frequency
             yield len(wanted), Input(one.key, one.id, frequency, times, values)
-        done += len(some)
-
-
-def _count(each: int) -> int:
-    """Return how many series of so many observations are read at a time."""
-    return max(1, min(_SERIES_AT_ONCE, _ROWS_AT_ONCE // each))
+        done += len(read)
 
 
 def _read(
     some: "list[Series]", params: SeriesParams, context: JobContext
 ) -> "list[tuple[NDArray[np.datetime64], NDArray[np.float64]]]":
+    """Read the first ones of some series, as many as memory should hold."""
     from db import observations
 
     with context.read() as connection:
         found = observations.read_many(
             connection, series_ids=[one.id for one in some], as_of=params.as_of
         )
-    return [found[one.id] for one in some]
+    return list(found.values())
 
 
 def selected_keys(params: SeriesParams, context: JobContext) -> list[str]:
@@ -268,6 +278,7 @@ def common_step(times: "NDArray[np.datetime64]") -> str:
     """
     import numpy as np
 
+    times = np.unique(times)
     if len(times) < 2:  # noqa: PLR2004 - a step needs two ends
         message = "one observation has no step: say the frequency"
         raise InvalidData(message)

@@ -1,31 +1,29 @@
 """Params and results that the forecasting job types share, and the panel they read."""
 
-import math
 import pkgutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from db import forecasts
 from tasks.catalog import Params
 from tasks.context import JobContext
 from tasks.covariates import CovariateParams, attributes_of, covariate_reader
 from tasks.errors import InvalidData
 from tasks.grid import GridParams, fill_rules
-from tasks.inputs import Input, SeriesParams, aware, common_step, inputs, rfc3339
-from tasks.parts import why_not
+from tasks.inputs import Input, SeriesParams, common_step, inputs
+from tasks.parts import NoAnswer
 
 if TYPE_CHECKING:
     from forecasting.forecast import (
         ForecastOptions,
         PanelForecast,
         PanelSeries,
-        SeriesForecast,
     )
     from forecasting.recipe import Recipe
+    from forecasting.telling import Tell
 
 MAX_HORIZON = 10_000
 _FEWEST_OBSERVATIONS = 3
@@ -43,6 +41,22 @@ class Backtest(Params):
     """How the forecast is judged: by rolling-origin windows of the horizon's length."""
 
     windows: int = Field(default=3, ge=1, le=20)
+
+
+class HierarchyParams(Params):
+    """Series and their sums, by attributes; all means agree."""
+
+    levels: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=200)]], Field(max_length=5)
+    ] = Field(
+        default=[],
+        description="Attributes that divide the total, widest first: region, state.",
+    )
+    method: Literal["bottom_up", "wls", "mint"] = Field(
+        default="mint",
+        description="bottom_up sums the series; wls and mint use the errors of all "
+        "nodes, mint also how they move together.",
+    )
 
 
 class PanelParams(SeriesParams, CovariateParams, GridParams):
@@ -73,9 +87,24 @@ class PanelParams(SeriesParams, CovariateParams, GridParams):
         description="Nothing is forecast below; by default 0 for series "
         "that were never negative.",
     )
+    samples: int = Field(
+        default=0,
+        ge=0,
+        le=1_000,
+        description="Whole futures to draw for each series.",
+    )
     upper: float | None = Field(default=None, description="Nothing is forecast above.")
+    hierarchy: HierarchyParams | None = Field(
+        default=None,
+        description="Forecast sums of the series too, and make them agree.",
+    )
     backtest: Backtest = Backtest()
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
+
+    @property
+    def in_order(self) -> bool:
+        """See SeriesParams.in_order."""
+        return self.fill.duplicates == "refuse"
 
     @field_validator("quantiles")
     @classmethod
@@ -95,7 +124,15 @@ class PanelParams(SeriesParams, CovariateParams, GridParams):
         if len(set(named)) != len(named) or (len(named) > 1 and "auto" in named):
             message = "name each model once, or auto alone"
             raise ValueError(message)
-        return model
+        return named[0] if len(named) == 1 else model
+
+    @model_validator(mode="after")
+    def _room_between_bounds(self) -> "PanelParams":
+        lower, upper = self.lower, self.upper
+        if lower is not None and upper is not None and lower >= upper:
+            message = f"lower {lower} leaves no room below upper {upper}"
+            raise ValueError(message)
+        return self
 
 
 @dataclass(frozen=True)
@@ -183,9 +220,11 @@ def options_of(params: PanelParams, frequency: str) -> "ForecastOptions":
         budget_s=params.budget_s,
         lower=params.lower,
         upper=params.upper,
+        samples=params.samples,
         rules=fill_rules(params.fill),
         calendar=params.calendar,
         timezone=params.timezone,
+        span=params.span,
     )
 
 
@@ -200,155 +239,83 @@ def forecast_groups(
         recipe: a trained version to forecast with; without one all is learned anew.
 
     Yields:
-        A group, its forecast, and the series that failed so far and were not told.
+        A group, its forecast, and the series that failed so far and were not told; with
+        the last group all that are left.
 
     Raises:
         InvalidData: a series does not exist, or none can be forecast.
     """
+    from forecasting.forecast import InvalidSeries
+
+    groups, failed = read_panel(params, context)
+    total = len(failed) + sum(len(group.items) for group in groups)
+    done = 0
+    # Each answer waits for the next, so that the last one can tell all failures.
+    waiting: tuple[Group, PanelForecast] | None = None
+    for group in groups:
+        tell = _teller(context, total, done, len(group.items))
+        done += len(group.items)
+        try:
+            found = _forecast(params, group, recipe, tell)
+        except InvalidSeries as error:
+            names = [item.unique_id for item in group.items]
+            failed += [{"unique_id": one, "detail": str(error)} for one in names]
+            continue
+        if waiting is not None:
+            yield *waiting, failed
+            failed = []
+        failed += [{"unique_id": name, "detail": text} for name, text in found.failed]
+        waiting = group, found
+    if waiting is None:
+        raise NoAnswer(failed)
+    yield *waiting, failed
+
+
+def _teller(context: JobContext, total: int, done: int, size: int) -> "Tell":
+    """Return what counts the forecast of a group after all that was read."""
+
+    def tell(share: float, what: str) -> None:
+        context.progress(total + done + int(share * size), 2 * total, "series", what)
+
+    return tell
+
+
+def _forecast(
+    params: PanelParams, group: Group, recipe: "Recipe | None", tell: "Tell"
+) -> "PanelForecast":
     from forecasting.forecast import (
         InvalidSeries,
         forecast_by_recipe,
         forecast_panel,
     )
 
-    groups, failed = read_panel(params, context)
-    total = len(failed) + sum(len(group.items) for group in groups)
-    told, done = False, 0
-    for group in groups:
-
-        def tell(
-            share: float, what: str, *, done: int = done, size: int = len(group.items)
-        ) -> None:
-            context.progress(
-                total + done + int(share * size), 2 * total, "series", what
-            )
-
-        try:
-            options = options_of(params, group.frequency)
-            if recipe is None:
-                found = forecast_panel(group.panel, options=options, tell=tell)
-            else:
-                found = forecast_by_recipe(group.panel, recipe=recipe, options=options)
-        except InvalidSeries as error:
-            names = [item.unique_id for item in group.items]
-            failed += [{"unique_id": one, "detail": str(error)} for one in names]
-            continue
-        finally:
-            done += len(group.items)
-        unfit = [{"unique_id": name, "detail": text} for name, text in found.failed]
-        yield group, found, [*failed, *unfit]
-        failed = []
-        told = True
-    if not told:
-        raise InvalidData(why_not(failed))
+    options = options_of(params, group.frequency)
+    if recipe is None:
+        return forecast_panel(group.panel, options=options, tell=tell)
+    asked = replace(options, calendar=recipe.calendar, timezone=recipe.timezone)
+    if not recipe.fits(asked):
+        raise InvalidSeries(
+            f"the version forecasts {recipe.horizon} steps of {recipe.frequency}, not "
+            f"{options.horizon} of {group.frequency}"
+        )
+    tell(0.0, "forecasting with the version")
+    return forecast_by_recipe(group.panel, recipe=recipe, options=options)
 
 
-def series_json(forecast: "SeriesForecast") -> dict[str, Any]:
-    """Return the forecast of one series as it stands in a result."""
-    return {
-        "unique_id": forecast.unique_id,
-        "cutoff": rfc3339(forecast.cutoff),
-        "model": forecast.model,
-        "weights": forecast.weights,
-        "season": forecast.season,
-        "points": [
-            {
-                "ds": rfc3339(ts),
-                "mean": float(forecast.mean[step]),
-                "q": {
-                    str(level): float(values[step])
-                    for level, values in forecast.quantiles.items()
-                },
-            }
-            for step, ts in enumerate(forecast.times)
-        ],
-        "evaluation": evaluation_json(forecast),
-        "candidates": [finite(asdict(one)) for one in forecast.candidates],
-        "warnings": list(forecast.warnings),
-    }
+def _hierarchical(
+    wanted: HierarchyParams, group: Group, options: "ForecastOptions", tell: "Tell"
+) -> "tuple[Group, PanelForecast]":
+    """Forecast a group and its sums, which become items that are not stored."""
+    from forecasting.hierarchy import build_hierarchy, forecast_hierarchy
 
-
-def panel_json(group: Group, found: "PanelForecast") -> dict[str, Any]:
-    """Return what holds for a whole group: what was tried, how often intervals held."""
-    line, coverage = found.line, found.coverage
-    return {
-        "frequency": group.frequency,
-        "series": len(found.series),
-        "tried": list(line.names) if line else [],
-        "beyond_budget": list(line.dropped) if line else [],
-        "windows": line.windows if line else 0,
-        "estimated_cpu_s": round(line.cost_s, 3) if line else 0.0,
-        "coverage": {
-            "nominal": coverage.nominal,
-            "windows": coverage.windows,
-            "by_step": [
-                None if math.isnan(share) else round(float(share), 4)
-                for share in coverage.by_step
-            ],
-        }
-        if coverage
-        else None,
-    }
-
-
-def evaluation_json(forecast: "SeriesForecast") -> dict[str, Any] | None:
-    """Return the evaluation as JSON can hold it."""
-    return None if forecast.evaluation is None else finite(asdict(forecast.evaluation))
-
-
-def finite(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace numbers that JSON cannot hold by null."""
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in record.items()
-    }
-
-
-def forecast_row(
-    series_id: int, forecast: "SeriesForecast", *, version: str | None = None
-) -> forecasts.NewForecast:
-    """Return the forecast of a stored series as it is kept with the series."""
-    levels = list(forecast.quantiles)
-    return forecasts.NewForecast(
-        series_id=series_id,
-        cutoff=aware(forecast.cutoff),
-        model=version or forecast.model,
-        quantiles=levels,
-        points=[
-            (
-                aware(ts),
-                float(forecast.mean[step]),
-                [float(forecast.quantiles[level][step]) for level in levels],
-            )
-            for step, ts in enumerate(forecast.times)
-        ],
-        evaluation=evaluation_json(forecast),
-        warnings=forecast.warnings,
-    )
-
-
-def point_table(result: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
-    """Return a result as columns and rows, one for each series and step."""
-    levels = [str(level) for level in result["quantiles"]]
-    rows = [
-        [item["unique_id"], point["ds"], item["model"], point["mean"]]
-        + [point["q"].get(level) for level in levels]
-        for item in result["series"]
-        for point in item["points"]
+    hierarchy = build_hierarchy(group.panel, levels=wanted.levels)
+    sums = hierarchy.nodes[: len(hierarchy.nodes) - len(group.panel)]
+    items = [
+        Input(one.unique_id, None, group.frequency, one.times, one.values)
+        for one in sums
     ]
-    columns = ["unique_id", "ds", "model", "mean", *(f"q{level}" for level in levels)]
-    return columns, rows
-
-
-def in_order(
-    params: SeriesParams, series: Sequence[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """Sort answers of several groups as the request named the series."""
-    if params.data is not None:
-        names = list(dict.fromkeys(row.unique_id for row in params.data))
-    elif isinstance(params.series, list):
-        names = list(params.series)
-    else:
-        return list(series)
-    place = {name: number for number, name in enumerate(names)}
-    return sorted(series, key=lambda one: place[one["unique_id"]])
+    found = forecast_hierarchy(
+        hierarchy, method=wanted.method, options=options, tell=tell
+    )
+    whole = Group(group.frequency, (*items, *group.items), hierarchy.nodes)
+    return whole, found

@@ -55,14 +55,22 @@ def merged(
     return Outcome({**whole, **lists})
 
 
+class NoAnswer(InvalidData):
+    """No series of a job, or of a part of it, gave an answer; it says which and why."""
+
+    def __init__(self, failed: Sequence[Mapping[str, str]]) -> None:
+        super().__init__(why_not(failed))
+        self.failed = [dict(one) for one in failed]
+
+
 def refuse_empty(done: Sequence[Any], failed: Sequence[Mapping[str, str]]) -> None:
     """Fail where no series gave an answer.
 
     Raises:
-        InvalidData: saying why, for the first few series.
+        NoAnswer: saying why, for the first few series.
     """
     if not done:
-        raise InvalidData(why_not(failed))
+        raise NoAnswer(failed)
 
 
 def why_not(failed: Sequence[Mapping[str, str]]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from forecasting.models import Case, Contributions, Fitted, Regime, global_model, never
+from forecasting.models import Case, Fitted, Regime, global_model, never
 from forecasting.networks import Architecture
 from forecasting.training import cost_ms, restore, train
 
@@ -22,7 +22,7 @@ def _cost(regime: Regime) -> float:
     return cost_ms(regime.points, series=regime.series, step_ms=_STEP_MS)
 
 
-_LSTM = Architecture(name="lstm", encode=_encode, parts=Contributions)
+_LSTM = Architecture(name="lstm", encode=_encode)
 
 
 @global_model(

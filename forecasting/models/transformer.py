@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from forecasting.models import Case, Contributions, Fitted, Regime, global_model, never
+from forecasting.models import Case, Fitted, Regime, global_model, never
 from forecasting.networks import Architecture
 from forecasting.training import cost_ms, restore, train
 
@@ -40,7 +40,7 @@ def _cost(regime: Regime) -> float:
     return cost_ms(regime.points, series=regime.series, step_ms=_STEP_MS)
 
 
-_TRANSFORMER = Architecture(name="transformer", encode=_encode, parts=Contributions)
+_TRANSFORMER = Architecture(name="transformer", encode=_encode)
 
 
 @global_model(

@@ -95,7 +95,8 @@ def _restore(state: bytes) -> FittedTrees:
     return restore_trees(state, load=_load)
 
 
-# "auto" has LightGBM: their average was no better than more seeds of it, and costs more.
+# "auto" has LightGBM: their average was no better than more seeds of it, at thrice the
+# CPU time.
 @global_model("xgboost", suits=never, cost=_cost, restore=_restore, covariates=True)
 def xgboost(cases: Sequence[Case]) -> FittedTrees:
     """Learn the change from the level of all series and steps with boosted trees.

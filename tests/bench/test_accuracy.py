@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from bench.accuracy import __main__ as command
-from bench.accuracy import auto, baselines, kept, recursive, report
+from bench.accuracy import auto, baselines, kept, prices, recursive, report
 from bench.accuracy.competitions import m3, m4_weekly
 from bench.accuracy.measure import Plan, measure
 from bench.accuracy.naive2 import is_seasonal, naive2, seasonal_indices
@@ -268,6 +268,28 @@ def test_a_collection_is_measured_from_end_to_end(tmp_path):
     assert "| M4 Weekly " in page
     assert "their files were missing: m3-other" in page
     assert "OWA" in report.line(row)
+
+
+def test_a_market_is_told_as_its_own_bench_measured_it(tmp_path, monkeypatch):
+    hours = pd.date_range("2015-01-01", periods=24 * 20, freq="h")
+    rows = pd.DataFrame({"ds": hours, "price": 30.0, "load": 1.0, "is_test": 0})
+    rows.loc[24 * 10 :, "is_test"] = 1
+    rows.to_csv(tmp_path / "epf_NP.csv.gz", index=False)
+    asked = []
+
+    def measured(_market, days):
+        asked.append(days)
+        return [("lear", 1.8, 0.45, 9.0), ("blend", 1.6, 0.4, 20.0)]
+
+    monkeypatch.setattr("bench.epf.measured", measured)
+    plan = Plan(folder=tmp_path, cache=tmp_path / "kept", cut=WHOLE)
+    row = prices.measure("epf-np", plan)
+    assert prices.measure("epf-np", plan) == row | {"peak_mib": row["peak_mib"]}
+    assert asked == [range(10, 20)]
+    assert row["auto"]["MAE"] == pytest.approx(1.6)
+    assert row["bare"][baselines.SEASONAL_NAIVE]["MAE"] == pytest.approx(4.0)
+    assert "EPF Nord Pool" in report.page([row], {})
+    assert "auto 1.600" in report.line(row)
 
 
 def test_an_answer_of_auto_has_every_level_and_window():

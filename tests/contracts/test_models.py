@@ -23,7 +23,7 @@ from tests.forecasting.synthetic import hours, wave
 MODELS = registered_models()
 LOCAL = [name for name, one in MODELS.items() if one.local]
 TINY = Regime(
-    series=4, points=150, season=7, horizon=14, zeros=0, positive=True, covariates=2
+    series=4, points=80, season=4, horizon=12, zeros=0, positive=True, covariates=2
 )
 # The networks of the extra "deep" train for seconds; their own tests hold them to the
 # same promises.
@@ -36,7 +36,7 @@ local_model = pytest.mark.parametrize("name", LOCAL)
 each_global_model = pytest.mark.parametrize("name", GLOBAL)
 
 
-def context_of(points, *, horizon=14, season=7, longer=None, seed=3):
+def context_of(points, *, horizon=12, season=4, longer=None, seed=3):
     times = hours(points + horizon)
     return ModelContext(
         horizon=horizon,
@@ -55,21 +55,21 @@ def run(name, history, **wish):
 def driven_case(seed):
     """A wave that a covariate moves, another covariate known only for the past."""
     rng = np.random.default_rng(seed)
-    driver, past = rng.normal(size=164), rng.normal(size=150)
-    values = wave(164, season=7, noise=0.5, seed=seed) + 8 * driver
+    driver, past = rng.normal(size=92), rng.normal(size=80)
+    values = wave(92, season=4, noise=0.5, seed=seed) + 8 * driver
     values.flags.writeable = False
     context = replace(
-        context_of(150),
+        context_of(80),
         names=("driver", "past"),
-        covariates=np.column_stack([driver[:150], past]),
-        future_covariates=np.column_stack([driver[150:], np.full(14, np.nan)]),
+        covariates=np.column_stack([driver[:80], past]),
+        future_covariates=np.column_stack([driver[80:], np.full(12, np.nan)]),
         attributes=(("region", f"r{seed}"),),
     )
-    return Case(values[:150], context), values[150:]
+    return Case(values[:80], context), values[80:]
 
 
 PANEL, FUTURE = zip(*(driven_case(seed) for seed in range(4)), strict=True)
-PLAIN = [Case(case.history, context_of(150)) for case in PANEL]
+PLAIN = [Case(case.history, context_of(80)) for case in PANEL]
 
 
 @cache
@@ -116,9 +116,9 @@ def test_every_kind_of_series_has_a_price_and_suits_or_not(name):
 
 @local_model
 @pytest.mark.parametrize("horizon", [1, 20])
-@pytest.mark.parametrize("longer", [None, 21])
+@pytest.mark.parametrize("longer", [None, 12])
 def test_the_mean_is_finite_and_as_long_as_the_horizon(name, horizon, longer):
-    history = wave(150, season=7, noise=1.0)
+    history = wave(80, season=4, noise=1.0)
     mean = run(name, history, horizon=horizon, longer=longer)
     assert mean.shape == (horizon,)
     assert mean.dtype == np.float64
@@ -127,23 +127,24 @@ def test_the_mean_is_finite_and_as_long_as_the_horizon(name, horizon, longer):
 
 @local_model
 def test_a_series_without_a_season_is_forecast_or_refused_by_name(name):
+    refused = name
     try:
-        mean = run(name, wave(60, season=7, noise=1.0), horizon=5, season=1)
+        mean = run(name, wave(60, season=4, noise=1.0), horizon=5, season=1)
     except ModelUnfit as refusal:
-        assert name in str(refusal)
-    else:
-        assert np.isfinite(mean).all()
+        mean, refused = np.zeros(5), str(refusal)
+    assert np.isfinite(mean).all()
+    assert name in refused
 
 
 @local_model
 def test_the_same_history_gives_the_same_bits(name):
-    history = wave(150, season=7, noise=1.0)
+    history = wave(80, season=4, noise=1.0)
     assert run(name, history).tobytes() == run(name, history).tobytes()
 
 
 @local_model
 def test_the_history_is_left_alone(name):
-    history = wave(150, season=7, noise=1.0)
+    history = wave(80, season=4, noise=1.0)
     history.flags.writeable = False
     before = history.tobytes()
     run(name, history)
@@ -151,34 +152,34 @@ def test_the_history_is_left_alone(name):
 
 
 @local_model
-@pytest.mark.parametrize("season", [1, 7])
+@pytest.mark.parametrize("season", [1, 4])
 def test_a_history_too_short_is_refused_or_forecast(name, season):
-    for points in (1, 2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 15, 21, 29, 39):
-        history = wave(points, season=7, noise=1.0)
+    for points in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 17, 24, 25, 39):
+        history = wave(points, season=4, noise=1.0)
         try:
             mean = run(name, history, season=season)
         except ModelUnfit:
             continue
-        assert mean.shape == (14,)
+        assert mean.shape == (12,)
         assert np.isfinite(mean).all()
 
 
 @local_model
 @pytest.mark.parametrize("value", [0.0, -5.0, 1e12])
 def test_a_flat_history_is_forecast_flat(name, value):
-    mean = run(name, np.full(150, value))
-    assert mean == pytest.approx(np.full(14, value), rel=1e-6, abs=1e-6)
+    mean = run(name, np.full(80, value))
+    assert mean == pytest.approx(np.full(12, value), rel=1e-6, abs=1e-6)
 
 
 @local_model
 @pytest.mark.parametrize(
     "history",
     [
-        wave(150, season=7, noise=1.0) - 100,
-        np.where(np.arange(150) % 6 == 2, 4.0, 0.0),
-        np.where(np.arange(150) < 75, 1.0, 1e6),
-        1e90 * wave(150, season=7, noise=1.0),
-        1e-90 * wave(150, season=7, noise=1.0),
+        wave(80, season=4, noise=1.0) - 100,
+        np.where(np.arange(80) % 6 == 2, 4.0, 0.0),
+        np.where(np.arange(80) < 40, 1.0, 1e6),
+        1e90 * wave(80, season=4, noise=1.0),
+        1e-90 * wave(80, season=4, noise=1.0),
     ],
     ids=["around zero", "rare", "a step", "huge", "tiny"],
 )
@@ -188,7 +189,7 @@ def test_odd_histories_give_finite_forecasts(name, history):
 
 @local_model
 def test_a_clean_season_is_learned(name):
-    history, future = np.split(wave(224, season=7), [210])
+    history, future = np.split(wave(92, season=4), [80])
     wrong = np.abs(run(name, history) - future).mean()
     naive = np.abs(run("naive", history) - future).mean()
     # A straight line knows no season and may only be as wrong as the last value.
@@ -198,7 +199,7 @@ def test_a_clean_season_is_learned(name):
 @pytest.mark.parametrize("name", [n for n, m in MODELS.items() if m.equivariant])
 @pytest.mark.parametrize(("scale", "shift"), [(3.0, 0.0), (1.0, 500.0), (-2.0, 40.0)])
 def test_shift_and_scale_pass_through_where_claimed(name, scale, shift):
-    history = wave(150, season=7, noise=1.0)
+    history = wave(80, season=4, noise=1.0)
     plain, moved = run(name, history), run(name, scale * history + shift)
     size = np.abs(scale) * np.ptp(history)
     assert moved == pytest.approx(scale * plain + shift, abs=0.01 * size)
@@ -212,7 +213,7 @@ def test_what_is_known_of_the_future_is_used(name):
 @each_global_model
 def test_a_panel_is_forecast_better_than_by_naive(name):
     assert error(means(name)) < error(means("naive"))
-    assert {mean.shape for mean in means(name)} == {(14,)}
+    assert {mean.shape for mean in means(name)} == {(12,)}
 
 
 @each_global_model
@@ -235,7 +236,7 @@ def test_the_parts_sum_to_the_forecast(name):
     found = fitted(name).explain(PANEL)
     for parts, mean in zip(found, means(name), strict=True):
         assert parts.names[0] == "base"
-        assert parts.values.shape == (len(parts.names), 14)
+        assert parts.values.shape == (len(parts.names), 12)
         assert parts.values.sum(axis=0) == pytest.approx(mean, rel=1e-6)
 
 
@@ -249,7 +250,7 @@ def test_a_case_too_short_spoils_no_other(name):
     model_of_mixed = MODELS[name].fit(mixed)
     answers = model_of_mixed.predict(mixed)
     for answer in answers[:4]:
-        assert answer.shape == (14,)
+        assert answer.shape == (12,)
         assert np.isfinite(answer).all() or np.isnan(answer).all()
     alone = model_of_mixed.predict(PLAIN)
     for answer, same in zip(answers[4:], alone, strict=True):

@@ -3,7 +3,7 @@
 from forecasting import models
 from forecasting.models import Model, always, milliseconds
 
-_ROOMS = ("backtest", "forecast", "heats", "learning", "members", "prediction")
+_ROOMS = ("backtest", "comparison", "forecast", "heats", "learning", "members", "prediction")
 
 
 def put(monkeypatch, *, only=False, **functions):

@@ -9,6 +9,7 @@ import pytest
 from forecasting.errors import ModelUnfit
 from forecasting.models import Case, Regime, registered_models
 from forecasting.networks import load
+from tests.forecasting.synthetic import wave
 from tests.forecasting.test_sequences import case_of, noise
 
 MODELS = {name: registered_models()[name] for name in ("lstm", "transformer")}
@@ -114,6 +115,37 @@ def test_a_forecast_does_not_depend_on_its_neighbours(fitted, name):
     assert none.shape == (10,)
     assert same.tolist() == [4.0] * 10
     assert np.isnan(fitted[name].predict([short])[0]).all()
+
+
+@every_model
+def test_odd_histories_spoil_neither_each_other_nor_themselves(name):
+    plain = wave(150, season=7, noise=1.0)
+    odd = [
+        noise(3),
+        noise(39),
+        np.full(150, -5.0),
+        plain - 100,
+        np.where(np.arange(150) % 6 == 2, 4.0, 0.0),
+        np.where(np.arange(150) < 75, 1.0, 1e6),
+        1e90 * plain,
+        1e-90 * plain,
+    ]
+    for values in odd:
+        values.flags.writeable = False
+    cases = [case_of(values) for values in odd]
+    short, *means = MODELS[name].fit(cases).predict(cases)
+    assert np.isnan(short).all()
+    assert np.isfinite(means).all()
+    assert np.abs(means[1] + 5).max() == 0
+    assert {mean.dtype for mean in means} == {np.dtype(np.float64)}
+
+
+@every_model
+def test_a_clean_season_with_a_trend_is_learned(name):
+    history, future = np.split(wave(224, season=7), [210])
+    case = case_of(history, horizon=14)
+    wrong = np.abs(MODELS[name].predict(case.history, case.context) - future).mean()
+    assert wrong < np.abs(np.tile(history[-7:], 2) - future).mean()
 
 
 def test_a_known_covariate_is_used():

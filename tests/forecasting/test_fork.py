@@ -14,7 +14,7 @@ from tests.forecasting.test_trees import panel_of
 from tests.forecasting.synthetic import wave
 
 model = registered_models()[sys.argv[1]]
-cases = panel_of([wave(120, season=7, noise=1.0, seed=s) for s in range(3)])
+cases = panel_of([wave(60, season=7, noise=1.0, seed=s) for s in range(2)])
 kept = model.fit(cases)
 before = kept.predict(cases)
 child = os.fork()

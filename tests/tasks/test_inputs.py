@@ -177,7 +177,10 @@ def test_as_of_reads_what_was_known_then(context, database, tenant_id):
 
 
 @pytest.mark.servers
-def test_a_context_reads_one_series_at_a_time(context, database, tenant_id):
+def test_a_context_reads_a_handful_of_series_at_a_time(
+    context, database, tenant_id, monkeypatch
+):
+    monkeypatch.setattr("tasks.inputs._SERIES_AT_ONCE", 1)
     for key in ("a", "b"):
         store(database, tenant_id, key, [1.0])
     params = SeriesParams.model_validate({"series": ["a", "b"]})
