@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from forecasting.arrays import BoolArray, FloatArray
+from forecasting.cases import ModelContext
 from forecasting.errors import ModelUnfit
-from forecasting.models import ModelContext
 from forecasting.regression import column_scale
 
 PRICE_LAGS = (1, 2, 3, 7)

@@ -156,6 +156,23 @@ def judge_p_values(p_values: FloatArray, *, tests: int, rules: Rules) -> Verdict
     return verdicts
 
 
+def doubtful(p_value: float, *, rules: Rules) -> bool:
+    """Say whether a p-value could be anything but calm.
+
+    Args:
+        p_value: of one test.
+        rules: when drift is said to be there.
+
+    Returns:
+        Whether it is small enough to be worth keeping.
+
+    Example:
+        >>> doubtful(0.1, rules=Rules()), doubtful(0.3, rules=Rules())
+        (True, False)
+    """
+    return p_value <= _CALM_LEVELS * rules.alpha
+
+
 def holm(p_values: FloatArray, *, tests: int) -> FloatArray:
     """Adjust p-values for how many tests there were.
 

@@ -161,8 +161,11 @@ def _anchor(
     # quarters) and clearly worse on another.
     phase = pairs.cutoffs + back(pairs.steps, plan.season)
     latest = tracks.value(pairs.series, phase)
-    usual = _phase_mean(tracks, pairs.series, phase, plan.season)
-    return np.where(np.isnan(latest), level, (level + latest + usual) / 3)
+    mean = (level + latest) / 2
+    if plan.steady:
+        usual = _phase_mean(tracks, pairs.series, phase, plan.season)
+        mean = (level + latest + usual) / 3
+    return np.where(np.isnan(latest), level, mean)
 
 
 def _phase_mean(tracks: Tracks, series: Any, phase: Any, season: int) -> FloatArray:

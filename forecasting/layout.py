@@ -48,6 +48,14 @@ class LagPlan:
         return 5 if self.season == _YEAR_OF_WEEKS else SEASONS_BACK
 
     @property
+    def steady(self) -> bool:
+        """Whether earlier seasons still tell the size of the next.
+
+        Those of a year of weeks lie too far back: series drift away in the meantime.
+        """
+        return self.season != _YEAR_OF_WEEKS
+
+    @property
     def windows(self) -> tuple[int, ...]:
         """Steps of the rolling means, minima and maxima."""
         if self.season == 1:

@@ -21,7 +21,7 @@ _MOST_WINDOWS = 30
 _WINDOWS_A_FIT = 6
 _BASE_S = 3.0
 _FIRST_SERIES = 200
-_FIRST_S = 1.5
+_FIRST_S = 2.0
 _LATER_S = 0.15
 _BASELINES = ("naive", "seasonal_naive")
 

@@ -23,14 +23,14 @@ class ForecastOptions:
         seed: seed of every random choice.
         season: season in steps; None takes it from the frequency.
         budget_s: CPU seconds that "auto" may plan for, by the models' own estimates;
-            None allows three seconds, and 1.5 more for each of the first 200 series.
+            None allows three seconds, and two more for each of the first 200 series.
         lower: nothing is forecast below; None keeps what was never negative from it.
         upper: nothing is forecast above; None for no bound.
         samples: whole futures to draw for each series; 0 for none.
         rules: what is done about steps without a value, and times with several.
         calendar: open days only, such as "XNYS" or "DE"; None for all days.
         timezone: the zone whose clocks say when days, weeks and months begin.
-        span: UTC times of the start and the end of the panel, which fill rules reach
+        span: aware times of the start and the end of the panel, which fill rules reach
             to, such as those of a larger panel that this one is a part of; None for
             the ends of the series at hand.
     """

@@ -1,5 +1,7 @@
 """ARIMA: orders found step by step; slow, and therefore only on request."""
 
+from typing import Any
+
 from forecasting.arrays import FloatArray
 from forecasting.errors import ModelUnfit
 from forecasting.fitting import library_mean, recent, require_points
@@ -9,7 +11,7 @@ _LEAST_POINTS = 10
 # The state holds a whole season: with 168 steps one fit takes minutes.
 _LONGEST_SEASON = 24
 # Wider searches took twice the time and forecast no better.
-_SEARCH = {
+_SEARCH: dict[str, Any] = {
     "approximation": True,
     "max_p": 3,
     "max_q": 3,

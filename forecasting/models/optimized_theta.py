@@ -22,8 +22,8 @@ def optimized_theta(history: FloatArray, context: ModelContext) -> FloatArray:
     """Forecast the last 60 seasons (at least 200 points) by dynamic optimized theta.
 
     The level, its smoothing and the share of the trend are fitted by least squares
-    and follow the series. A season that is significant is taken out first; it
-    multiplies where every value is positive, and adds elsewhere.
+    and follow the series. A season of four steps or more that is significant is taken
+    out first; it multiplies where every value is positive, and adds elsewhere.
 
     Args:
         history: known values, shape (n,), no NaN; more than two seasons, and five.

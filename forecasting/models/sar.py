@@ -45,8 +45,8 @@ def sar(history: FloatArray, context: ModelContext) -> FloatArray:
     is as good a forecaster of loads, prices and weekly sums as much slower models.
     Nobody knows from one history whether its level returns or wanders, so the
     forecasts are averaged: two sets of lags on the level, the same on the first
-    difference (not for hours and finer, where the level of a day returns), and one on
-    the difference of a season. Logarithms where they make the history likelier. Huber
+    difference (not for parts of a day, whose level returns), and one on the difference
+    of a season. Logarithms where they make the history likelier. Huber
     weights keep outliers from the coefficients; the strength of the ridge minimises
     the corrected information criterion. At most 10,000 points, or three long seasons.
 
@@ -113,19 +113,21 @@ def lag_sets(season: int, *, long_season: int | None) -> list[tuple[int, ...]]:
     elif season == 7:  # noqa: PLR2004 - days of a week
         sets = [{1, 7, 8}, _first(8), _first(22), _first(36)]
     else:
-        sets = _sets_of_long_seasons(season, long_season)
+        cycles = long_season // season if long_season else 4
+        sets = _sets_of_long_seasons(season, cycles)
+    if long_season:
+        sets[-2] |= _around(long_season)
+        sets[-1] |= _around(long_season) | {long_season - 2, long_season + 2}
+        sets[-1] |= _first(long_season + 1 if long_season < _DENSE else 1)
     return [tuple(sorted(lags)) for lags in sets]
 
 
-def _sets_of_long_seasons(season: int, long_season: int | None) -> list[set[int]]:
+def _sets_of_long_seasons(season: int, cycles: int) -> list[set[int]]:
     one = _first(min(season + 1, _DENSE)) | _around(season)
     several = one | _around(2 * season)
     many = several | _first(min(2 * season + 1, _DENSER))
-    for back in range(3, (long_season // season if long_season else 4) + 1):
+    for back in range(3, cycles + 1):
         many |= _around(back * season)
-    if long_season:
-        several |= _around(long_season)
-        many |= _around(long_season) | {long_season - 2, long_season + 2}
     return [{1, season, season + 1}, one, several, many]
 
 
@@ -146,7 +148,8 @@ def _parts(
     horizon, season = context.horizon, context.season
     chosen = _supported(sets, values.size)[-2:] or sets[:1]
     parts = _regressions(values, chosen, horizon)
-    if season < _HOURS_OF_A_DAY or season == _WEEKS_OF_A_YEAR:
+    part_of_a_day = context.long_season or season >= _HOURS_OF_A_DAY
+    if not part_of_a_day or season == _WEEKS_OF_A_YEAR:
         changes = _regressions(np.diff(values), chosen, horizon)
         parts += [undo_difference(part, latest=values[-1:]) for part in changes]
     cycle = longer or season

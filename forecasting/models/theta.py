@@ -21,8 +21,8 @@ def _cost(regime: Regime) -> float:
 def theta(history: FloatArray, context: ModelContext) -> FloatArray:
     """Forecast the last 60 seasons (at least 200 points) by the theta method.
 
-    A season that is significant is taken out first; it multiplies where every value is
-    positive, and adds elsewhere.
+    A season of four steps or more that is significant is taken out first; it multiplies
+    where every value is positive, and adds elsewhere.
 
     Args:
         history: known values, shape (n,), no NaN; more than two seasons, and five.

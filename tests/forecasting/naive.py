@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from itertools import pairwise
 
 
 def _pairs(actual, forecast):
@@ -128,3 +129,177 @@ def known_at(rows, cutoff, *, future):
         if issued <= cutoff and (future or time <= cutoff)
     }
     return {time: value for time, value in newest.items() if not math.isnan(value)}
+
+
+def relative_error(series):
+    """Mean scaled error over the baseline's; of (actual, mean, baseline, scale)."""
+    own, reference = [], []
+    for windows in series:
+        errors = [[], []]
+        for actual, forecast, baseline, scale in windows:
+            for found, made in zip(errors, (forecast, baseline), strict=True):
+                error = mae(actual, made)
+                if not math.isnan(error):
+                    found.append(error / scale)
+        if errors[0]:
+            own.append(mean(errors[0]))
+            reference.append(mean(errors[1]))
+    return sum(own) / sum(reference)
+
+
+def p_of_signed_ranks(differences):
+    """One-sided p-value by trying all signs: how often the sum is at most as high."""
+    order = sorted(range(len(differences)), key=lambda at: abs(differences[at]))
+    ranks = {at: rank for rank, at in enumerate(order, start=1)}
+    seen = sum(ranks[at] for at, one in enumerate(differences) if one > 0)
+    count = 2 ** len(differences)
+    low = 0
+    for signs in range(count):
+        total = sum(rank for at, rank in ranks.items() if signs >> at & 1)
+        low += total <= seen
+    return low / count
+
+
+def solved(matrix, right):
+    """The solution of a small system, by elimination with pivots."""
+    rows = [[*row, end] for row, end in zip(matrix, right, strict=True)]
+    for at in range(len(rows)):
+        pivot = max(range(at, len(rows)), key=lambda i: abs(rows[i][at]))
+        rows[at], rows[pivot] = rows[pivot], rows[at]
+        for other in range(len(rows)):
+            if other != at:
+                share = rows[other][at] / rows[at][at]
+                rows[other] = [
+                    a - share * b for a, b in zip(rows[other], rows[at], strict=True)
+                ]
+    return [row[-1] / row[i] for i, row in enumerate(rows)]
+
+
+class Ridge:
+    """A weighted ridge regression of the last value of each row on the others."""
+
+    def __init__(self, rows, weights):
+        size = sum(weights)
+        self.center = [
+            sum(w * row[i] for w, row in zip(weights, rows, strict=True)) / size
+            for i in range(len(rows[0]))
+        ]
+        away = [[a - c for a, c in zip(row, self.center, strict=True)] for row in rows]
+        self.count, self.width = len(rows), len(rows[0]) - 1
+        self.sums = [
+            [
+                sum(w * row[i] * row[j] for w, row in zip(weights, away, strict=True))
+                for j in range(self.width + 1)
+            ]
+            for i in range(self.width + 1)
+        ]
+
+    def with_strength(self, strength):
+        return [
+            [self.sums[i][j] + strength * (i == j) for j in range(self.width)]
+            for i in range(self.width)
+        ]
+
+    def solve(self, strength):
+        products = [self.sums[i][-1] for i in range(self.width)]
+        slopes = solved(self.with_strength(strength), products)
+        middle = sum(s * c for s, c in zip(slopes, self.center[:-1], strict=True))
+        return slopes, self.center[-1] - middle
+
+    def best_strength(self):
+        """The strength of the least corrected Akaike criterion."""
+        return min(
+            (self.count * 10.0 ** (k / 2) for k in range(-12, 5)), key=self._criterion
+        )
+
+    def _criterion(self, strength):
+        slopes, _ = self.solve(strength)
+        n = range(self.width)
+        left = self.sums[-1][-1] - 2 * sum(slopes[i] * self.sums[i][-1] for i in n)
+        left += sum(slopes[i] * slopes[j] * self.sums[i][j] for i in n for j in n)
+        ridge = self.with_strength(strength)
+        freedom = 1 + sum(solved(ridge, [self.sums[i][j] for i in n])[j] for j in n)
+        spare = max(self.count - freedom - 1, 1e-9)
+        return math.log(max(left, 1e-18) / self.count) + 2 * freedom / spare
+
+
+def lagged(values, lags):
+    return [
+        [*(values[at - lag] for lag in lags), values[at]]
+        for at in range(lags[-1], len(values))
+    ]
+
+
+def autoregressions(values, sets, horizon):
+    """Forecasts of nested sets of lags, weighted as the richest one is (Huber)."""
+    center = mean(values)
+    spread = math.sqrt(mean((v - center) ** 2 for v in values))
+    standard = [(v - center) / spread for v in values]
+    rows, weights = lagged(standard, sets[-1]), None
+    strength = Ridge(rows, [1.0] * len(rows)).best_strength()
+    for _ in range(2):
+        slopes, constant = Ridge(rows, weights or [1.0] * len(rows)).solve(strength)
+        errors = [
+            abs(
+                row[-1]
+                - constant
+                - sum(s * v for s, v in zip(slopes, row, strict=False))
+            )
+            for row in rows
+        ]
+        usual = 1.345 * 1.4826 * statistics.median(errors)
+        weights = [min(1.0, usual / error) if error else 1.0 for error in errors]
+    forecasts = []
+    for lags in sets:
+        places = [sets[-1].index(lag) for lag in lags]
+        ridge = Ridge([[*(row[p] for p in places), row[-1]] for row in rows], weights)
+        chosen = strength if lags == sets[-1] else ridge.best_strength()
+        slopes, constant = ridge.solve(chosen)
+        path = list(standard)
+        for _ in range(horizon):
+            seen = [path[-lag] for lag in lags]
+            path.append(
+                constant + sum(s * v for s, v in zip(slopes, seen, strict=True))
+            )
+        forecasts.append([center + spread * v for v in path[len(standard) :]])
+    return forecasts
+
+
+def sparse_ar(values, season, sets, horizon):
+    """The mean of autoregressions of level, change and seasonal change, in a range."""
+    parts = autoregressions(values, sets, horizon)
+    changes = [b - a for a, b in pairwise(values)]
+    for part in autoregressions(changes, sets, horizon):
+        parts.append([values[-1] + sum(part[: k + 1]) for k in range(horizon)])
+    if season > 1:
+        yearly = [b - a for a, b in zip(values, values[season:], strict=False)]
+        path = list(values)
+        for change in autoregressions(yearly, sets[:1], horizon)[0]:
+            path.append(path[-season] + change)
+        parts.append(path[len(values) :])
+    low, high = min(values), max(values)
+    least, most = low - (high - low), high + (high - low)
+    return [
+        mean(min(max(v, least), most) for v in step)
+        for step in zip(*parts, strict=True)
+    ]
+
+
+def naive2(values, season, horizon):
+    """The naive forecast of the classically deseasonalised series."""
+    n, half = len(values), season // 2
+    multiplies = min(values) > 0
+    ratios = {phase: [] for phase in range(season)}
+    for at in range(half, n - half):
+        inside = list(values[at - half : at + half + 1])
+        if season % 2 == 0:
+            inside[0], inside[-1] = inside[0] / 2, inside[-1] / 2
+        trend = sum(inside) / season
+        gap = values[at] / trend if multiplies else values[at] - trend
+        ratios[at % season].append(gap)
+    figure = [mean(ratios[phase]) for phase in range(season)]
+    level = mean(figure)
+    now, ahead = figure[(n - 1) % season], [(n + k) % season for k in range(horizon)]
+    if multiplies:
+        return [values[-1] / (now / level) * (figure[k] / level) for k in ahead]
+    return [values[-1] - (now - level) + (figure[k] - level) for k in ahead]

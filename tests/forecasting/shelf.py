@@ -3,7 +3,15 @@
 from forecasting import models
 from forecasting.models import Model, always, milliseconds
 
-_ROOMS = ("backtest", "comparison", "forecast", "heats", "learning", "members", "prediction")
+_ROOMS = (
+    "backtest",
+    "comparison",
+    "forecast",
+    "heats",
+    "learning",
+    "members",
+    "prediction",
+)
 
 
 def put(monkeypatch, *, only=False, **functions):

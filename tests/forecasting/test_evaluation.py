@@ -1,7 +1,12 @@
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from forecasting.evaluation import Scored, evaluate, mean_scaled
+from forecasting.evaluation import Scored, evaluate, mean_scaled, pool_evaluations
+from tests.forecasting import naive
 
 NAN = np.nan
 
@@ -77,3 +82,98 @@ def test_the_scaled_error_averages_the_windows_that_have_one():
     actual[2] = NAN
     found = mean_scaled(actual, mean=mean, scale=np.array([1.0, 4.0, 1.0]))
     assert found == pytest.approx(0.625)
+
+
+def test_the_size_of_the_points_and_the_baseline_s_error_are_told():
+    found = score([[1, -3, NAN]], [[1, 1, 1]], baseline=[[2, 2, 2]])
+    assert found.mean_size == 2
+    assert found.baseline_mae == 3
+
+
+LEVELS = (0.1, 0.5, 0.9)
+NUMBERS = st.sampled_from([0.0, 1.0, -2.0, 0.5, 1e3, NAN])
+
+
+@st.composite
+def scored_series(draw):
+    """One series of one to three windows: actual, mean, baseline, quantiles."""
+    shape = (draw(st.integers(1, 3)), draw(st.integers(1, 4)))
+    rng = np.random.default_rng(draw(st.integers(0, 10_000)))
+    cells = st.lists(
+        NUMBERS, min_size=shape[0] * shape[1], max_size=shape[0] * shape[1]
+    )
+    actual = np.array(draw(cells)).reshape(shape)
+    perfect = np.nan_to_num(actual)
+    mean = perfect if draw(st.booleans()) else rng.normal(size=shape)
+    baseline = perfect if draw(st.booleans()) else rng.normal(size=shape)
+    spread = draw(st.sampled_from([0.0, 1.0]))
+    told = draw(st.booleans())
+    quantiles = {a: mean + spread * (a - 0.5) for a in LEVELS if told}
+    return actual, mean, baseline, quantiles
+
+
+def agree(found, wanted):
+    if math.isnan(wanted):
+        assert found is None
+    else:
+        assert found == pytest.approx(wanted, rel=1e-9, abs=1e-9)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(scored_series(), min_size=1, max_size=4))
+def test_pooled_errors_are_those_of_all_points_together(panel):
+    each = [
+        score(actual, mean, baseline=baseline, quantiles=quantiles)
+        for actual, mean, baseline, quantiles in panel
+    ]
+    pooled = pool_evaluations([one for one in each if one is not None])
+    actual, mean, baseline = (
+        np.concatenate([one[part].ravel() for one in panel]).tolist()
+        for part in range(3)
+    )
+    agree(pooled["mae"], naive.mae(actual, mean))
+    agree(pooled["rmse"], naive.rmse(actual, mean))
+    agree(pooled["smape"], naive.smape(actual, mean))
+    error, reference = naive.mae(actual, mean), naive.mae(actual, baseline)
+    skill = 1 - error / reference if reference > 0 else NAN
+    agree(pooled["skill_vs_naive"], skill)
+    assert pooled["points"] == np.count_nonzero(~np.isnan(actual))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(scored_series(), min_size=1, max_size=4))
+def test_pooled_quantile_losses_are_those_of_all_points_with_quantiles(panel):
+    told = [one for one in panel if one[3]]
+    each = [score(a, m, baseline=b, quantiles=q) for a, m, b, q in panel]
+    pooled = pool_evaluations([one for one in each if one is not None])
+    actual = [value for one in told for value in one[0].ravel().tolist()]
+    rows = {
+        level: [value for one in told for value in one[3][level].ravel().tolist()]
+        for level in LEVELS
+    }
+    size = naive.mae(actual, [0.0] * len(actual))
+    loss = 2 * naive.mean(naive.pinball(actual, rows[a], a) for a in LEVELS)
+    agree(pooled["crps"], loss)
+    agree(pooled["wql"], loss / size if size > 0 else NAN)
+    inside = [
+        low <= value <= high
+        for value, low, high in zip(actual, rows[0.1], rows[0.9], strict=True)
+        if not math.isnan(value)
+    ]
+    agree(pooled["coverage"], naive.mean(inside))
+
+
+def test_scaled_errors_are_pooled_over_series_not_points():
+    one = score([[1, 1, 1]], [[2, 2, 2]], scale=2.0)
+    other = score([[1], [1]], [[4], [4]], scale=1.0)
+    flat = score([[1]], [[1]], scale=NAN)
+    pooled = pool_evaluations([one, other, flat])
+    assert pooled["mase"] == pytest.approx((0.5 + 3) / 2)
+    assert pooled["rmsse"] == pytest.approx((0.5 + 3) / 2)
+    assert pooled["windows"] == 4
+
+
+def test_nothing_pooled_tells_nothing():
+    pooled = pool_evaluations([])
+    assert (pooled.pop("windows"), pooled.pop("points")) == (0, 0)
+    assert set(pooled.values()) == {None}

@@ -4,10 +4,23 @@ import numpy as np
 import pytest
 
 from forecasting.errors import ModelUnfit
-from forecasting.fitting import contained_fit, recent
-from forecasting.models import registered_models
-from tests.contracts.test_models import context_of
-from tests.forecasting.synthetic import wave
+from forecasting.fitting import (
+    contained_fit,
+    library_mean,
+    recent,
+    require_points,
+    undo_difference,
+)
+
+
+class Library:
+    """What a model of statsforecast looks like from outside."""
+
+    def __init__(self, mean):
+        self.mean = mean
+
+    def forecast(self, y, h):
+        return {"mean": self.mean[:h] + y[-1]}
 
 
 def test_warnings_of_a_fit_are_silenced():
@@ -17,12 +30,18 @@ def test_warnings_of_a_fit_are_silenced():
 
 
 @pytest.mark.parametrize(
-    "failure", [ValueError, ZeroDivisionError, np.linalg.LinAlgError]
+    "failure",
+    [ValueError, ZeroDivisionError, np.linalg.LinAlgError, NotImplementedError],
 )
-def test_a_numerical_failure_names_the_model(failure):
+def test_a_failure_names_the_model(failure):
     expected = pytest.raises(ModelUnfit, match=r"some model could not be .*: singular")
     with expected, contained_fit("some model"):
         raise failure("singular")
+
+
+def test_an_interruption_is_not_a_failure_of_the_model():
+    with pytest.raises(KeyboardInterrupt), contained_fit("some model"):
+        raise KeyboardInterrupt
 
 
 def test_the_recent_history_is_bounded():
@@ -33,31 +52,38 @@ def test_the_recent_history_is_bounded():
     assert recent(history, season=24)[-1] == history[-1]
 
 
-def test_ets_refuses_a_season_it_is_too_slow_for():
-    history = wave(1_000, season=450)
-    with pytest.raises(ModelUnfit, match="season of 450"):
-        registered_models()["ets"].predict(history, context_of(1_000, season=450))
+def test_too_few_points_are_refused_with_both_numbers():
+    require_points("some model", history=np.zeros(3), least=3)
+    with pytest.raises(ModelUnfit, match="some model needs 4 points and got 3"):
+        require_points("some model", history=np.zeros(3), least=4)
 
 
-def test_theta_adds_no_drift_to_a_season_that_repeats():
-    history = np.tile([-5.0, -4.0, -9.0], 40)
-    mean = registered_models()["theta"].predict(history, context_of(120, season=3))
-    assert mean.tolist() == np.resize([-5.0, -4.0, -9.0], 14).tolist()
+def test_the_mean_of_a_library_is_in_double_precision():
+    single = Library(np.array([1, 2, 3], dtype=np.float32))
+    mean = library_mean(
+        "some model", history=np.array([1.0, 5.0]), horizon=2, build=lambda: single
+    )
+    assert mean.dtype == np.float64
+    assert mean.tolist() == [6, 7]
 
 
-def test_lightgbm_samples_the_phase_of_its_cutoff_in_a_long_series():
-    history, future = np.split(wave(2_424, season=24), [2_400])
-    context = context_of(2_400, season=24, horizon=24)
-    mean = registered_models()["lightgbm"].predict(history, context)
-    assert np.abs(mean - future).mean() < 0.3
+def test_a_flat_history_asks_no_library():
+    mean = library_mean("some model", history=np.ones(9), horizon=2, build=lambda: None)
+    assert mean.tolist() == [1, 1]
 
 
-def test_lightgbm_ignores_a_second_season_seen_too_seldom():
-    history = wave(400, season=24, noise=1.0)
-    means = [
-        registered_models()["lightgbm"].predict(
-            history, context_of(400, season=24, longer=longer)
+def test_a_forecast_that_is_not_finite_is_a_failure():
+    broken = Library(np.array([1.0, np.inf]))
+    with pytest.raises(ModelUnfit, match=r"some model gave a .* not finite"):
+        library_mean(
+            "some model", history=np.array([1.0, 2]), horizon=2, build=lambda: broken
         )
-        for longer in (None, 168)
-    ]
-    assert means[0].tolist() == means[1].tolist()
+
+
+@pytest.mark.parametrize("span", [1, 3, 8])
+@pytest.mark.parametrize("horizon", [1, 7])
+def test_differences_are_undone(span, horizon):
+    values = np.random.default_rng(1).normal(size=20 + horizon)
+    changes = (values[span:] - values[:-span])[-horizon:]
+    found = undo_difference(changes, latest=values[20 - span : 20])
+    assert found == pytest.approx(values[20:])

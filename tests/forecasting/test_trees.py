@@ -1,4 +1,5 @@
 import json
+from functools import cache
 
 import numpy as np
 import pytest
@@ -55,10 +56,15 @@ def mixed_panel():
     return cases
 
 
+@cache
+def fitted_to_mixed(name):
+    return registered_models()[name].fit(mixed_panel())
+
+
 @each_library
 def test_the_parts_of_an_explanation_sum_to_the_forecast(name):
     cases = mixed_panel()
-    fitted = registered_models()[name].fit(cases)
+    fitted = fitted_to_mixed(name)
     for mean, parts in zip(fitted.predict(cases), fitted.explain(cases), strict=True):
         assert parts.names[0] == "base"
         assert {"c0", "kind", "hour", "season"} <= set(parts.names)
@@ -69,10 +75,9 @@ def test_the_parts_of_an_explanation_sum_to_the_forecast(name):
 @each_library
 def test_a_restored_model_forecasts_the_same_bits(name):
     cases = mixed_panel()
-    model = registered_models()[name]
-    fitted = model.fit(cases)
+    fitted = fitted_to_mixed(name)
     state = fitted.state()
-    restored = model.restore(state)
+    restored = registered_models()[name].restore(state)
     assert "layout" in json.loads(state.split(b"\n", 1)[0])
     assert restored.state() == state
     for one, other in zip(fitted.predict(cases), restored.predict(cases), strict=True):
@@ -82,7 +87,7 @@ def test_a_restored_model_forecasts_the_same_bits(name):
 @each_library
 def test_a_forecast_does_not_depend_on_its_company(name):
     cases = mixed_panel()
-    fitted = registered_models()[name].fit(cases)
+    fitted = fitted_to_mixed(name)
     together = fitted.predict(cases)
     alone = [fitted.predict([case])[0] for case in cases]
     for one, other in zip(together, alone, strict=True):
@@ -120,7 +125,7 @@ def test_a_new_series_is_forecast_from_its_group(name):
 
 @each_library
 def test_any_length_and_an_unknown_attribute_are_forecast(name):
-    fitted = registered_models()[name].fit(mixed_panel())
+    fitted = fitted_to_mixed(name)
     for points in (1, 2, 6, 7, 8, 15):
         strange = case_of(wave(points, season=7), attributes=(("kind", "new"),))
         assert np.isfinite(fitted.predict([strange])[0]).all()
