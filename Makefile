@@ -11,7 +11,7 @@ ROOMS := web workers tasks forecasting ingest analysis db embedded
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check fix lint types walls up down bench bench-scale bench-accuracy chaos lock clean
+.PHONY: help setup run demo test check fix lint types walls up down bench bench-scale bench-forecast bench-accuracy chaos lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,10 @@ bench-scale: $(VENV)/dev.done ## Measure a million jobs, more workers, fairness 
 	@$(BIN)/python -m bench.workers
 	@$(BIN)/python -m bench.fairness
 	@$(BIN)/python -m bench.streams
+
+bench-forecast: $(VENV)/dev.done ## Measure panels in parts, and a stream of 10 million points
+	@$(BIN)/python -m tests.servers.debian
+	@$(BIN)/python -m bench.forecasting $(FORECAST)
 
 bench-accuracy: $(VENV)/dev.done ## Forecast the collections in DATA=dir, beside bare libraries
 	@test -n "$(DATA)" || { echo "DATA=dir names the folder of the collections"; exit 2; }

@@ -126,8 +126,7 @@ WITH latest AS ({_LATEST}
         coalesce(entry.name, CASE json_typeof(jobs.params -> 'model')
             WHEN 'string' THEN jobs.params ->> 'model'
             WHEN 'array' THEN (SELECT string_agg(one, '+' ORDER BY place)
-                FROM json_array_elements_text(CASE json_typeof(jobs.params -> 'model')
-                    WHEN 'array' THEN jobs.params -> 'model' END)
+                FROM json_array_elements_text(jobs.params -> 'model')
                     WITH ORDINALITY AS names (one, place)) END,
             f.model) AS forecaster,
         CAST(f.evaluation ->> 'mae' AS double precision) AS stated,
@@ -216,7 +215,7 @@ FROM (
 WHERE CAST(:last AS integer) IS NULL OR place <= :last
 GROUP BY series_id, forecaster ORDER BY series_id, forecaster
 """)
-# Three values cross the wire for a series. The reference ends where the recent window
+# One row crosses the wire for a series. The reference ends where the recent window
 # begins, or earlier, where the version in use stopped learning.
 _RECENT = text(f"""
 WITH latest AS ({_LATEST}
@@ -242,7 +241,7 @@ FROM windows CROSS JOIN LATERAL (
     UNION ALL
     (SELECT ts, value FROM obs_current AS o
     WHERE o.tenant_id = :tenant_id AND o.series_id = windows.series_id
-        AND o.ts <= least(since, learned_until)
+        AND o.ts <= since AND o.ts < coalesce(learned_until, 'infinity')
         AND o.ts > least(since, learned_until) - :days * interval '1 day'
         AND o.value BETWEEN -:largest AND :largest
     ORDER BY ts DESC LIMIT :most)) AS seen
@@ -322,7 +321,7 @@ def recent(
     days: int,
     most: int,
 ) -> Iterator[Recent]:
-    """Yield each series' latest ``days`` and the reference, at most ``most`` values each.
+    """Yield each series' latest ``days`` and their reference, ``most`` values of each.
 
     Only finite values come; times are UTC in microseconds, ascending.
     """

@@ -32,6 +32,11 @@ SELECT job_results.body FROM jobs JOIN job_results ON job_results.job_id = jobs.
 WHERE parent_id = :parent_id AND step = 'part' ORDER BY part
 """)
 
+_COUNTS = text("""
+SELECT count(*) FILTER (WHERE state = 'succeeded'), count(*)
+FROM jobs WHERE parent_id = :parent_id AND step = 'part'
+""")
+
 _CLOSE = text(f"""
 WITH moved AS (
     UPDATE jobs SET state = 'succeeded', finished_at = clock_timestamp(),
@@ -158,6 +163,12 @@ def results(connection: Connection, *, parent_id: str) -> Iterator[dict[str, Any
         _RESULTS, {"parent_id": parent_id}, execution_options={"yield_per": 1}
     ):
         yield row.body
+
+
+def counts(connection: Connection, *, parent_id: str) -> tuple[int, int]:
+    """Return how many parts of a job succeeded, and how many there are."""
+    done, total = connection.execute(_COUNTS, {"parent_id": parent_id}).one()
+    return done, total
 
 
 def close(connection: Connection, *, parent_id: str, result: str) -> None:

@@ -14,6 +14,8 @@ from forecasting.backtest import Trial
 
 # A member with an error above this many times the best one's is left out.
 _GATE = 1.25
+# Yardsticks: they are blended only while no model is better than all of them.
+_YARDSTICKS = frozenset({"drift", "naive", "naive2", "seasonal_naive"})
 _LEAST_KEPT = 2
 _OWN_SHARE = 0.5
 _POWER = 2.0
@@ -135,12 +137,15 @@ def group_losses(losses: Losses) -> FloatArray:
 def gate(losses: Losses) -> tuple[int, ...]:
     """Choose the members whose pooled error is within 1.25 times the best one's.
 
+    The naive methods leave as soon as a model beats all of them: a blend is no place
+    for what is only there to be beaten.
+
     Args:
         losses: of all members.
 
     Returns:
-        Their positions, at least two where there are two; all of them where nothing
-        was measured.
+        Their positions; two at least where a naive method is the best; all of them
+        where nothing was measured.
     """
     pooled = group_losses(losses)
     if np.isnan(pooled).all():
@@ -148,7 +153,16 @@ def gate(losses: Losses) -> tuple[int, ...]:
     order = np.argsort(pooled, kind="stable")
     limit = _GATE * pooled[order[0]]
     kept = {int(one) for one in order if pooled[one] <= limit}
-    return tuple(sorted(kept | {int(one) for one in order[:_LEAST_KEPT]}))
+    kept |= {int(one) for one in order[:_LEAST_KEPT]}
+    return tuple(sorted(_without_yardsticks(kept, losses.names, best=int(order[0]))))
+
+
+def _without_yardsticks(
+    kept: set[int], names: Sequence[str], *, best: int
+) -> set[int]:
+    if names[best] in _YARDSTICKS:
+        return kept
+    return {one for one in kept if names[one] not in _YARDSTICKS}
 
 
 def weigh(losses: Losses, *, kept: Sequence[int]) -> FloatArray:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forecasting.arrays import FloatArray
-from forecasting.cases import ModelContext
+from forecasting.cases import ModelContext, Regime
 from forecasting.regression import column_scale
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
@@ -16,8 +16,8 @@ _DAY_US = 86_400_000_000
 _YEAR_DAYS = 365.25
 _HARMONICS = 4
 # Steps of a season up to which each has its own dummy; longer ones get waves.
-_MOST_DUMMIES = 168
-_LONG_HARMONICS = 8
+_MOST_DUMMIES = 48
+_LONG_HARMONICS = 16
 # A long season needs this many repetitions to be told from chance.
 _REPETITIONS = 4
 # Steps of a season that count as times of day for covariates to act through.
@@ -78,6 +78,23 @@ def design_of(points: int, context: ModelContext) -> Design:
     rows = np.hstack(groups)
     owner = np.repeat(np.arange(len(groups)), [group.shape[1] for group in groups])
     return Design(rows[:points], rows[points:], tuple(names), owner)
+
+
+def column_count(regime: Regime) -> int:
+    """Estimate how many columns the designs of such series have.
+
+    Args:
+        regime: what the series are like.
+
+    Returns:
+        The number, as if each had a long season and a year.
+    """
+    season = regime.season if regime.season <= _MOST_DUMMIES else 2 * _LONG_HARMONICS
+    phased = 2 * regime.covariates * regime.season
+    if regime.season not in _PHASED or phased > _MOST_PHASED_COLUMNS:
+        phased = 0
+    waves = 2 * (_LONG_HARMONICS + _HARMONICS)
+    return int(season + waves + 4 * regime.covariates + phased)
 
 
 def _effects(

@@ -15,6 +15,7 @@ from forecasting.panel import PanelSeries, pose
 from forecasting.prediction import Prediction, predict
 
 BOUNDS = "bounds"
+AGREEMENT = "agreement"
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ def explain_panel(
         options: the wish behind it.
 
     Returns:
-        By unique_id; a series that never changes has its baseline as the only part.
+        By unique_id; a series that never changes has its baseline as the only part. In
+        a hierarchy, what made the sums hold is a part of its own.
 
     Raises:
         InvalidSeries: the options cannot be met.
@@ -121,6 +123,14 @@ def explain_panel(
     if found.learned and moving:
         parts = explain(found.learned, moving, options=options)
         explained |= {
-            problem.unique_id: one for problem, one in zip(moving, parts, strict=True)
+            problem.unique_id: _agreed(one, by_name[problem.unique_id].mean)
+            for problem, one in zip(moving, parts, strict=True)
         }
     return explained
+
+
+def _agreed(told: Explained, mean: FloatArray) -> Explained:
+    # In a hierarchy the forecasts were moved until their sums held.
+    if np.array_equal(told.mean, mean):
+        return told
+    return Explained(mean, {**told.parts, AGREEMENT: mean - told.mean})

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from db import forecasts
 from db.registry import Version
@@ -60,6 +60,13 @@ class ForecastParams(PanelParams):
         "its points_url. Always so above 1,000 series or 200,000 points.",
     )
 
+    @model_validator(mode="after")
+    def _a_version_knows_no_sums(self) -> "ForecastParams":
+        if self.trained is not None and self.hierarchy is not None:
+            message = "a trained version forecasts no hierarchy: leave out one of them"
+            raise ValueError(message)
+        return self
+
 
 def _split(params: ForecastParams, context: JobContext) -> Sequence[Params]:
     # By number and never by pace: the parts decide which series learn from each
@@ -103,13 +110,18 @@ def forecast_run(params: ForecastParams, context: JobContext) -> Outcome:
     failed: list[dict[str, str]] = []
     panels: list[dict[str, Any]] = []
     version, recipe = _trained(params, context)
-    for group, found, unfit in forecast_groups(params, context, recipe=recipe):
-        by_name = {item.unique_id: item for item in group.items}
-        done += [(by_name[one.unique_id], one) for one in found.series]
-        failed += unfit
-        panels.append(panel_json(group, found))
-    if context.part is None:
+    try:
+        for group, found, unfit in forecast_groups(params, context, recipe=recipe):
+            by_name = {item.unique_id: item for item in group.items}
+            done += [(by_name[one.unique_id], one) for one in found.series]
+            failed += unfit
+            panels.append(panel_json(group, found))
         refuse_empty(done, failed)
+    except NoAnswer as error:
+        # The other parts may have answers; if none has, the finish refuses.
+        if context.part is None:
+            raise
+        failed = error.failed
     total = len(done) + len(failed)
     context.progress(total, total, "series", "storing")
     answers = [forecast for _, forecast in done]

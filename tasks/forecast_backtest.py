@@ -12,7 +12,7 @@ from tasks.catalog import Limits, job_type
 from tasks.context import JobContext, Outcome
 from tasks.errors import InvalidData
 from tasks.inputs import rfc3339
-from tasks.panels import Backtest, PanelParams, options_of, read_panel
+from tasks.panels import Backtest, FlatPanelParams, options_of, read_panel
 from tasks.parts import why_not
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _HOUR_S = 3_600
 
 
-class BacktestParams(PanelParams):
+class BacktestParams(FlatPanelParams):
     """Which models to compare, on what, and on how many windows."""
 
     backtest: Backtest = Field(

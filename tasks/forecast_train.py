@@ -14,7 +14,7 @@ from tasks.catalog import Limits, job_type
 from tasks.context import JobContext, Outcome
 from tasks.errors import InvalidData
 from tasks.inputs import aware, rfc3339
-from tasks.panels import Group, PanelParams, options_of, read_panel
+from tasks.panels import FlatPanelParams, Group, options_of, read_panel
 from tasks.parts import why_not
 from tasks.registry import ENTRY_NAME, keep, load, register
 from tasks.revision import code_revision, library_versions
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _HOUR_S = 3_600
 
 
-class TrainParams(PanelParams):
+class TrainParams(FlatPanelParams):
     """What to learn from, and the entry of the registry it becomes a version of."""
 
     name: Annotated[str, StringConstraints(pattern=ENTRY_NAME)] = Field(

@@ -11,7 +11,7 @@ from tasks.context import JobContext, Outcome
 from tasks.errors import FieldError, InvalidData
 from tasks.grid import Number
 from tasks.inputs import Instant, rfc3339
-from tasks.panels import Group, PanelParams, forecast_groups, options_of
+from tasks.panels import FlatPanelParams, Group, forecast_groups, options_of
 from tasks.parts import refuse_empty
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Scenario(Params):
     changes: Annotated[list[ChangeParams], Field(min_length=1, max_length=50)]
 
 
-class WhatIfParams(PanelParams):
+class WhatIfParams(FlatPanelParams):
     """What to forecast, and in which scenarios."""
 
     scenarios: Annotated[

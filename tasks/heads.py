@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from tasks.answers import in_order
 from tasks.context import JobContext, Outcome
 from tasks.errors import InvalidData
-from tasks.panels import PanelParams, in_order
+from tasks.panels import PanelParams
 from tasks.parts import merged, why_not
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def merge(
 
 def _joined(results: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Join heads, one in memory at a time."""
-    pool, failed, parts = _Pool(), [], 0
+    pool, parts = _Pool(), 0
+    failed: list[Mapping[str, str]] = []
     totals = dict.fromkeys(("series_total", "points_total", "failed_total"), 0)
     whole: dict[str, Any] = {}
     for one in results:

@@ -80,7 +80,7 @@ class PanelParams(SeriesParams, CovariateParams, GridParams):
         default=None,
         gt=0,
         description="CPU seconds that auto may plan for; "
-        "by default 3, and 1.5 for each series.",
+        "by default 3, and 2 for each series.",
     )
     lower: float | None = Field(
         default=None,
@@ -132,6 +132,18 @@ class PanelParams(SeriesParams, CovariateParams, GridParams):
         if lower is not None and upper is not None and lower >= upper:
             message = f"lower {lower} leaves no room below upper {upper}"
             raise ValueError(message)
+        return self
+
+
+class FlatPanelParams(PanelParams):
+    """The same for job types that neither make sums agree nor draw futures."""
+
+    @model_validator(mode="after")
+    def _flat(self) -> "FlatPanelParams":
+        for name in ("hierarchy", "samples"):
+            if getattr(self, name):
+                message = f"{name} has no meaning here: ask forecast.run for it"
+                raise ValueError(message)
         return self
 
 
@@ -256,7 +268,7 @@ def forecast_groups(
         tell = _teller(context, total, done, len(group.items))
         done += len(group.items)
         try:
-            found = _forecast(params, group, recipe, tell)
+            whole, found = _forecast(params, group, recipe, tell)
         except InvalidSeries as error:
             names = [item.unique_id for item in group.items]
             failed += [{"unique_id": one, "detail": str(error)} for one in names]
@@ -265,7 +277,7 @@ def forecast_groups(
             yield *waiting, failed
             failed = []
         failed += [{"unique_id": name, "detail": text} for name, text in found.failed]
-        waiting = group, found
+        waiting = whole, found
     if waiting is None:
         raise NoAnswer(failed)
     yield *waiting, failed
@@ -282,7 +294,7 @@ def _teller(context: JobContext, total: int, done: int, size: int) -> "Tell":
 
 def _forecast(
     params: PanelParams, group: Group, recipe: "Recipe | None", tell: "Tell"
-) -> "PanelForecast":
+) -> "tuple[Group, PanelForecast]":
     from forecasting.forecast import (
         InvalidSeries,
         forecast_by_recipe,
@@ -290,8 +302,10 @@ def _forecast(
     )
 
     options = options_of(params, group.frequency)
+    if params.hierarchy is not None:
+        return _hierarchical(params.hierarchy, group, options, tell)
     if recipe is None:
-        return forecast_panel(group.panel, options=options, tell=tell)
+        return group, forecast_panel(group.panel, options=options, tell=tell)
     asked = replace(options, calendar=recipe.calendar, timezone=recipe.timezone)
     if not recipe.fits(asked):
         raise InvalidSeries(
@@ -299,7 +313,7 @@ def _forecast(
             f"{options.horizon} of {group.frequency}"
         )
     tell(0.0, "forecasting with the version")
-    return forecast_by_recipe(group.panel, recipe=recipe, options=options)
+    return group, forecast_by_recipe(group.panel, recipe=recipe, options=options)
 
 
 def _hierarchical(

@@ -15,6 +15,9 @@ import orjson
 KINDS = ("running", "retrying", "succeeded", "failed", "cancelled")
 """Kinds of job events that a webhook may want, without the ``job.`` of the API."""
 
+DRIFT_KINDS = ("drift.opened", "drift.closed")
+"""Kinds that tell of a finding; they are events of the job that saw it."""
+
 FINAL_KINDS = ("succeeded", "failed", "cancelled")
 MOST_WEBHOOKS = 20
 KEYLESS = (
@@ -39,6 +42,8 @@ _THROTTLED = (429, 503)
 
 def event_name(kind: str) -> str:
     """Return what the API and the body call a kind of event."""
+    if kind in DRIFT_KINDS:
+        return kind
     return "webhook.test" if kind == "test" else f"job.{kind}"
 
 
@@ -92,7 +97,7 @@ def signed_headers(
 
 
 def job_body(kind: str, event: Mapping[str, Any]) -> str:
-    """Return the body that tells of a job's event, the same whenever it is asked for.
+    """Return the body that tells of an event, the same whenever it is asked for.
 
     The job's params and result are not in it: a receiver asks for them with a key.
 
@@ -103,6 +108,9 @@ def job_body(kind: str, event: Mapping[str, Any]) -> str:
     """
     told, job = event["body"], f"/v1/jobs/{event['id']}"
     at = _utc(datetime.fromisoformat(event["at"]))
+    if kind in DRIFT_KINDS:
+        data = {**told["finding"], "at": at}
+        return _json({"type": event_name(kind), "timestamp": at, "data": data})
     return _json(
         {
             "type": event_name(kind),

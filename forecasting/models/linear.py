@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from forecasting.arrays import FloatArray
-from forecasting.design import Design, design_of
+from forecasting.design import column_count, design_of
 from forecasting.errors import ModelUnfit
 from forecasting.models import Case, Contributions, ModelContext, Regime, global_model
 from forecasting.regression import PENALTIES, Lines, Ridge
@@ -19,8 +19,6 @@ _LEAST_SEASONS = 3
 _SUITED_SEASONS = 4
 # Cases that choose the strength of the ridge.
 _SAMPLE = 50
-# The first regression only serves to see how errors persist.
-_FIRST_PENALTY = 1e-3
 _ERROR_PENALTY = 1e-3
 _NEAR = (1, 2, 3)
 # Repetitions of the longest lag that a history must hold.
@@ -33,11 +31,10 @@ def _suits(regime: Regime) -> bool:
 
 
 def _cost(regime: Regime) -> float:
-    # Milliseconds: the Gram matrix rules, twice for the fit and twice for the forecast.
-    phases = 2 * regime.season if regime.season <= 48 else 0  # noqa: PLR2004
-    columns = min(regime.season, 168) + 8 + regime.covariates * (4 + phases)
+    # Milliseconds: the Gram matrix rules, once for the fit and once for the forecast.
+    columns = column_count(regime)
     points = min(regime.points, _POINTS_USED)
-    return 2 + 4e-7 * points * columns**2
+    return 2 + 3e-7 * points * columns**2 + 1e-6 * columns**3
 
 
 def _restore(state: bytes) -> "FittedLinear":
@@ -61,9 +58,9 @@ def linear(cases: Sequence[Case]) -> "FittedLinear":
         ModelUnfit: every history is too short.
 
     References:
-        Cochrane & Orcutt, J. Am. Stat. Assoc. 44 (1949) 32-61, for the errors; Hong,
-        Short term electric load forecasting, dissertation, NCSU 2010, for covariates
-        by hour.
+        Hong, Short term electric load forecasting, dissertation, NCSU 2010, for
+        covariates by hour; Hyndman & Athanasopoulos, Forecasting: Principles and
+        Practice, 3rd edition, chapter 10, for regression with errors that persist.
     """
     able = [case for case in cases if _enough(case)]
     if not able:
@@ -132,22 +129,12 @@ class FittedLinear:
 class _Regression:
     """The regression of one series, ready for any strength of the ridge."""
 
-    values: FloatArray
-    design: Design
-    ridge: Ridge
-
     def __init__(self, case: Case) -> None:
         self.values = case.history[-_POINTS_USED:]
+        self.design = design_of(self.values.size, case.context)
+        self.ridge = Ridge(self.design.past, self.values)
         self._horizon = case.context.horizon
         self._lags = _lags(self.values.size, case.context)
-        self.design = design_of(self.values.size, case.context)
-        rows = self.design.past
-        first = Ridge(rows, self.values).line(_FIRST_PENALTY)
-        errors = self.values - first.at(rows)[:, 0]
-        # Errors that persist would make the regression trust accidents; what is left
-        # of rows and values after taking out the persistence does not persist.
-        self._memory = self._persistence(errors)
-        self.ridge = Ridge(self._whitened(rows), self._whitened(self.values))
 
     def parts(self, line: Lines) -> FloatArray:
         """Forecast base, parts of the design and errors, shape (parts + 2, horizon)."""
@@ -155,48 +142,25 @@ class _Regression:
         centre = design.past.mean(axis=0)
         level = float(self.values.mean())
         effects = (design.ahead - centre) * weights
-        shared = np.array(
-            [
-                effects[:, design.owner == part].sum(axis=1)
-                for part in range(len(design.parts))
-            ]
-        )
-        errors = self.values - level - (design.past - centre) @ weights
-        memory = self._persistence(errors)
-        return np.vstack(
-            [np.full(self._horizon, level), shared, self._carried(errors, memory)]
-        )
+        shared = [
+            effects[:, design.owner == part].sum(axis=1)
+            for part in range(len(design.parts))
+        ]
+        errors = self.values - line.at(design.past)[:, 0]
+        base = np.full(self._horizon, level)
+        return np.vstack([base, *shared, self._carried(errors)])
 
-    def _persistence(self, errors: FloatArray) -> FloatArray:
-        if not self._lags:
-            return np.empty(0)
-        return (
-            Ridge(self._lagged(errors), errors[max(self._lags) :])
-            .line(_ERROR_PENALTY)
-            .weights[:, 0]
-        )
-
-    def _lagged(self, values: FloatArray) -> FloatArray:
-        longest = max(self._lags)
-        return np.stack(
-            [values[longest - lag : len(values) - lag] for lag in self._lags], axis=1
-        )
-
-    def _whitened(self, values: FloatArray) -> FloatArray:
-        if not self._lags:
-            return values
-        longest = max(self._lags)
-        left = values[longest:].copy()
-        for lag, weight in zip(self._lags, self._memory, strict=True):
-            left -= weight * values[longest - lag : len(values) - lag]
-        return left
-
-    def _carried(self, errors: FloatArray, memory: FloatArray) -> FloatArray:
+    def _carried(self, errors: FloatArray) -> FloatArray:
+        """Let the latest errors persist as errors did: an autoregression of them."""
         track = np.concatenate([errors, np.zeros(self._horizon)])
-        if self._lags:
-            back = np.array(self._lags)
-            for step in range(errors.size, track.size):
-                track[step] = track[step - back] @ memory
+        if not self._lags:
+            return track[errors.size :]
+        longest = max(self._lags)
+        earlier = [errors[longest - lag : -lag] for lag in self._lags]
+        memory = Ridge(np.column_stack(earlier), errors[longest:]).line(_ERROR_PENALTY)
+        back = np.array(self._lags)
+        for step in range(errors.size, track.size):
+            track[step] = track[step - back] @ memory.weights[:, 0]
         return track[errors.size :]
 
 

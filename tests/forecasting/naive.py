@@ -303,3 +303,24 @@ def naive2(values, season, horizon):
     if multiplies:
         return [values[-1] / (now / level) * (figure[k] / level) for k in ahead]
     return [values[-1] - (now - level) + (figure[k] - level) for k in ahead]
+
+
+def holm(p_values: list[float], tests: int) -> list[float]:
+    """Adjusted p-values by the definition: the largest of the steps up to one's own."""
+    ranked = sorted(range(len(p_values)), key=lambda at: p_values[at])
+    adjusted = [0.0] * len(p_values)
+    for rank, at in enumerate(ranked):
+        steps = [(tests - j) * p_values[ranked[j]] for j in range(rank + 1)]
+        adjusted[at] = min(1.0, max(steps))
+    return adjusted
+
+
+def ks(left, right) -> float:
+    """The largest distance between two empirical distribution functions."""
+    return max(
+        abs(
+            sum(x <= at for x in left) / len(left)
+            - sum(x <= at for x in right) / len(right)
+        )
+        for at in [*left, *right]
+    )

@@ -113,3 +113,15 @@ def test_a_blend_is_the_weighted_mean_of_each_window():
     made = trial([[0.0, 0.0], [0.0, 0.0]], one=1.0, two=3.0)
     found = blend(made, weights=np.array([[1, 0], [0.5, 0.5]]), names=("one", "two"))
     assert found.tolist() == [[1, 1], [2, 2]]
+
+
+def test_naive_methods_leave_the_blend_once_a_model_beats_them():
+    better = plain(np.array([[[0.9, 1.0, 1.05]]]))
+    named = Losses(
+        ("theta", "naive2", "ets"), better.scaled, better.shares, better.positive
+    )
+    assert gate(named) == (0, 2)
+    beaten = Losses(
+        ("naive2", "theta", "ets"), better.scaled, better.shares, better.positive
+    )
+    assert gate(beaten) == (0, 1, 2)

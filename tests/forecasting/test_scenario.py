@@ -141,21 +141,27 @@ def test_a_series_without_covariates_says_so():
         changed_panel([bare], changes=[Change(covariate="warm")])
 
 
-def what_if(series, options, change):
-    """The forecast as it is and in a scenario."""
+def what_if(series, options, *changes):
+    """The forecast as it is and in scenarios of one change each."""
     base = forecast_panel(series, options=options)
     recipe = learned_recipe(series, found=base, options=options)
     ahead = {one.unique_id: one.times for one in base.series}
-    panel = changed_panel(series, changes=[change], ahead=ahead)
-    return base, forecast_by_recipe(panel, recipe=recipe, options=options)
+    return base, *(
+        forecast_by_recipe(
+            changed_panel(series, changes=[change], ahead=ahead),
+            recipe=recipe,
+            options=options,
+        )
+        for change in changes
+    )
 
 
 @pytest.mark.parametrize("model", ["linear", "lightgbm"])
 def test_a_covariate_moves_the_forecast_in_its_direction(model):
     series = [one_series(name, seed=seed) for seed, name in enumerate("abcd")]
-    wish = replace(WISH, model=model)
-    for add, sign in ((4.0, 1), (-4.0, -1)):
-        base, other = what_if(series, wish, Change(covariate="warm", add=add))
+    up, down = (Change(covariate="warm", add=4.0 * sign) for sign in (1, -1))
+    base, *others = what_if(series, replace(WISH, model=model), up, down)
+    for sign, other in zip((1, -1), others, strict=True):
         for one, two in zip(base.series, other.series, strict=True):
             assert sign * (two.mean - one.mean).sum() > AHEAD
             assert (two.quantiles[0.9] >= two.quantiles[0.1]).all()

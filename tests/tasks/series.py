@@ -28,6 +28,22 @@ def daily(days: int) -> list[float]:
     return [float(at % 24) + 0.1 * (at % 7) for at in range(24 * days)]
 
 
+def warm(count: int, **more: Any) -> list[dict[str, Any]]:
+    """Rows of a covariate that nothing else tells, one for each hour."""
+    return [
+        {"ds": (START + at * HOUR).isoformat(), "value": float(at * 7 % 5), **more}
+        for at in range(count)
+    ]
+
+
+def moved(days: int) -> list[float]:
+    """The daily cycle, three units higher for each unit of the covariate."""
+    rows = warm(24 * days)
+    return [
+        value + 3.0 * row["value"] for value, row in zip(daily(days), rows, strict=True)
+    ]
+
+
 def store(
     database: Database,
     tenant_id: int,

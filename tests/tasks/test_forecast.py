@@ -1,16 +1,18 @@
 """``forecast.run`` as a plain function: shapes, honesty, and what is stored."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import orjson
 import pytest
 from pydantic import ValidationError
 
-import forecasting.forecast
 from db import forecasts, series
+from tasks.answers import point_table
+from tasks.catalog import job_types
 from tasks.errors import InvalidData, JobCancelled
-from tasks.forecast import ForecastParams, as_table, forecast_run, known_models
+from tasks.forecast import ForecastParams, forecast_run
 from tests.db import rows
 from tests.fakes import FakeContext
 from tests.tasks.series import START, daily, data, store
@@ -38,8 +40,20 @@ def _run(context=None, **given) -> dict:
         ("quantiles", [0.0, 0.5], "greater than 0"),
         ("quantiles", [0.5, 1.0], "less than 1"),
         ("quantiles", [float("nan")], "finite number"),
-        ("model", "oracle", "unknown model; known are auto, ets"),
+        ("model", "oracle", "unknown model; known are auto, arima"),
         ("model", "", "unknown model"),
+        ("model", ["naive", "oracle"], "unknown model"),
+        ("model", ["naive", "naive"], "name each model once"),
+        ("model", ["naive", "auto"], "or auto alone"),
+        ("model", [], "at least 1 item"),
+        ("season", 0, "greater than or equal to 1"),
+        ("budget_s", 0, "greater than 0"),
+        ("lower", float("inf"), "finite number"),
+        ("panel", 0, "greater than or equal to 1"),
+        ("panel", 1_001, "less than or equal to 1000"),
+        ("trained", {"name": "A/B"}, "match pattern"),
+        ("trained", {"name": "a", "version": 0}, "greater than or equal to 1"),
+        ("trained", {"name": "a", "version": "best"}, "champion"),
         ("backtest", {"windows": 0}, "greater than or equal to 1"),
         ("backtest", {"windows": 21}, "less than or equal to 20"),
         ("backtest", {"folds": 3}, "Extra inputs are not permitted"),
@@ -56,10 +70,6 @@ def test_params_that_cannot_be_used_are_refused(field, value, words):
 def test_the_horizon_must_be_given():
     with pytest.raises(ValidationError, match="Field required"):
         ForecastParams.model_validate({"series": ["a"]})
-
-
-def test_the_names_of_the_models_are_those_of_the_room():
-    assert known_models() == ("auto", *forecasting.forecast.model_names())
 
 
 def test_a_forecast_has_a_point_for_each_step_after_the_cutoff():
@@ -87,19 +97,25 @@ def test_a_forecast_has_a_point_for_each_step_after_the_cutoff():
     assert found["evaluation"]["mae"] > 0
 
 
-def test_auto_tells_what_it_compared():
+def test_auto_tells_what_it_tried_and_how_much_each_counts():
     result = _run(data=data(daily(6)), model="auto")
-    (found,) = result["series"]
+    (found,), (panel,) = result["series"], result["panels"]
     candidates = {one["model"]: one for one in found["candidates"]}
-    assert set(candidates) == set(known_models()) - {"auto"}
-    scored = {
-        name: one["mase"] for name, one in candidates.items() if one["mase"] is not None
-    }
-    assert found["model"] == min(scored, key=scored.get)
+    assert set(candidates) == set(panel["tried"])
+    assert set(panel["tried"]) >= {"naive", "seasonal_naive"}
+    shares = {name: one["weight"] for name, one in candidates.items() if one["weight"]}
+    assert shares == found["weights"]
+    assert sum(found["weights"].values()) == pytest.approx(1)
+    assert found["model"] == ("blend" if len(shares) > 1 else next(iter(shares)))
+    assert (panel["frequency"], panel["series"]) == ("3600s", 1)
+    assert panel["windows"] >= 4
+    assert panel["coverage"]["nominal"] == 0.8
+    assert len(panel["coverage"]["by_step"]) == 4
 
 
 def test_the_same_params_give_the_same_forecast():
-    params = {"data": data(daily(9)), "model": "lightgbm", "seed": 3}
+    two = [*data(daily(4)), *data(daily(5), unique_id="b")]
+    params = {"data": two, "model": ["lightgbm", "theta"], "seed": 3}
     assert _run(**params) == _run(**params)
 
 
@@ -164,11 +180,18 @@ def test_steps_below_a_second_are_forecast_too():
 def test_progress_counts_the_series_and_ends_with_storing():
     context = FakeContext()
     _run(context, data=[*data(daily(3)), *data(daily(3), unique_id="b")])
-    assert context.steps == [
-        (0, 2, "series", "forecasting a"),
-        (1, 2, "series", "forecasting b"),
-        (2, 2, "series", "storing"),
+    shares = [done / total for done, total, _, _ in context.steps]
+    assert shares == sorted(shares)
+    assert [what for _, _, _, what in context.steps] == [
+        "reading a",
+        "reading b",
+        "backtesting a",
+        "backtesting b",
+        "storing",
     ]
+    assert [total for _, total, _, _ in context.steps] == [4, 4, 4, 4, 2]
+    done, total, unit, _ = context.steps[-1]
+    assert (done, unit) == (total, "series")
 
 
 def test_a_cancelled_job_stops():
@@ -178,7 +201,7 @@ def test_a_cancelled_job_stops():
 
 def test_the_table_has_a_row_for_each_series_and_step():
     result = _run(data=[*data(daily(3)), *data(daily(3), unique_id="b")])
-    columns, table = as_table(result)
+    columns, table = point_table(result)
     assert columns == ["unique_id", "ds", "model", "mean", "q0.1", "q0.5", "q0.9"]
     assert len(table) == 2 * 4
     for row in table:
@@ -191,6 +214,13 @@ def test_the_table_has_a_row_for_each_series_and_step():
         point["mean"],
         *(point["q"][level] for level in ("0.1", "0.5", "0.9")),
     ]
+
+
+def test_a_budget_leaves_out_models_and_says_which():
+    result = _run(data=data(daily(9)), model="auto", budget_s=0.001)
+    (panel,) = result["panels"]
+    assert panel["beyond_budget"]
+    assert not set(panel["beyond_budget"]) & set(panel["tried"])
 
 
 def _stored(database, tenant_id, key) -> list[dict]:
@@ -230,3 +260,42 @@ def test_forecasts_of_given_rows_are_not_stored(database, tenant_id):
     with database.tenant(tenant_id) as connection:
         assert outcome.store(connection) == {}
     assert rows.value(database, "SELECT count(*) FROM forecasts") == 0
+
+
+@pytest.fixture
+def context(database, tenant_id, tmp_path) -> FakeContext:
+    job_id = rows.queued(database, tenant_id)
+    return FakeContext(
+        tenant_id=tenant_id, job_id=job_id, database=database, artifacts=tmp_path
+    )
+
+
+@pytest.mark.servers
+def test_parts_are_cut_by_number_so_that_they_are_the_same_twice(context):
+    kind = job_types()["forecast.run"]
+    for key in "abcde":
+        store(context.database, context.tenant_id, key, daily(4), frequency="1h")
+    params = _params(series=list("edcba"), panel=2)
+    parts = kind.parts.split(params, context)
+    assert [part.series for part in parts] == [["e", "d"], ["c", "b"], ["a"]]
+    results = [
+        forecast_run(part, replace(context, part=number)).result
+        for number, part in enumerate(parts)
+    ]
+    merged = kind.parts.merge(params, iter(results), context).result
+    assert [one["unique_id"] for one in merged["series"]] == list("edcba")
+    assert [one["series"] for one in merged["panels"]] == [2, 2, 1]
+    assert kind.parts.split(_params(data=data(daily(2))), context) == [
+        _params(data=data(daily(2)))
+    ]
+
+
+@pytest.mark.servers
+def test_a_part_without_any_forecast_is_told_and_does_not_fail_the_rest(context):
+    store(context.database, context.tenant_id, "b", [1.0, 2.0, 3.0], frequency="7min")
+    with pytest.raises(InvalidData, match=r"b: .*grid"):
+        forecast_run(_params(series=["b"]), context)
+    part = replace(context, part=0)
+    result = forecast_run(_params(series=["b"]), part).result
+    assert result["series"] == []
+    assert [one["unique_id"] for one in result["failed"]] == ["b"]

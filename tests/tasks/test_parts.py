@@ -133,4 +133,7 @@ def test_parts_give_what_the_whole_job_gives(database, tenant_id):
     ]
     assert len(results) == 3
     merged = HOW.merge(params, (one.result for one in results), context).result
+    # Each part is a panel of its own, and says how that went.
+    assert [one["series"] for one in merged.pop("panels")] == [1, 1, 1]
+    assert [one["series"] for one in whole.pop("panels")] == [3]
     assert merged == whole

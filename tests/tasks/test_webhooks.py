@@ -133,6 +133,16 @@ def test_a_body_has_the_error_of_the_event_before_that_of_the_job():
     assert found["error"] == {"title": "of the event"}
 
 
+def test_a_body_about_drift_tells_of_the_finding():
+    told = {"finding": {"id": "drf_1", "unique_id": "load", "kind": "input"}}
+    found = json.loads(webhooks.job_body("drift.opened", {**EVENT, "body": told}))
+    assert found == {
+        "type": "drift.opened",
+        "timestamp": "2026-03-01T12:00:00.250000Z",
+        "data": {**told["finding"], "at": "2026-03-01T12:00:00.250000Z"},
+    }
+
+
 def test_a_test_event_says_that_it_is_one():
     offset = NOW.astimezone(timezone(timedelta(hours=2)))
     found = json.loads(webhooks.body_of_test("whk_1", now=offset))

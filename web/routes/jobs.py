@@ -16,7 +16,7 @@ from tasks.submission import Submission
 from web.door import door, identity
 from web.errors import as_problem
 from web.feeds import stream_response
-from web.formats import ARROW, CSV, result_response
+from web.formats import ARROW, CSV, JSON, result_response, wanted_format
 from web.openapi import Anything, answers
 from web.representation import etag, job_json, json_response, place_json
 from web.requests import (
@@ -27,6 +27,7 @@ from web.requests import (
     wait_s,
     whole_number,
 )
+from web.routes.job_forecasts import points_response
 from web.schemas.jobs import (
     BatchOut,
     JobList,
@@ -41,6 +42,8 @@ from web.stream import TooManyStreams, stream_job
 bp = APIBlueprint("jobs", __name__, url_prefix="/v1/jobs", tag="Jobs")
 
 _RETRY_AFTER_S = "1"
+_IS_HEAD = b'"points_url":'
+"""In a result whose points are elsewhere; no text in JSON has such quotes in it."""
 
 
 @bp.post("")
@@ -142,7 +145,10 @@ def get_result(job_id: str) -> Response:
     job = _find(job_id)
     if job.state != "succeeded":
         raise StateConflict(_no_result(job))
-    return result_response(job, _result(job))
+    text, form = _result(job), wanted_format(JSON, CSV, ARROW)
+    if form != JSON and _IS_HEAD in text:
+        return points_response(job, form=form)
+    return result_response(job, text)
 
 
 @bp.get("/<job_id>/events")

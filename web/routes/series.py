@@ -2,10 +2,9 @@
 
 import io
 import re
-import threading
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +20,7 @@ from tasks.observations import load_observations
 from web import formats
 from web.door import door, identity
 from web.errors import Malformed, WrongMediaType
+from web.exports import export_response
 from web.openapi import answers
 from web.representation import json_response
 from web.requests import next_link, whole_number
@@ -37,10 +37,6 @@ from web.schemas.series import (
     SeriesQuery,
     Stretch,
 )
-from web.stream import TooManyStreams
-
-_exports = threading.BoundedSemaphore(8)
-"""Each export holds a connection as long as its reader is slow; others need some."""
 
 bp = APIBlueprint("series", __name__, url_prefix="/v1/series", tag="Series")
 
@@ -135,24 +131,12 @@ def post_observations(key: str) -> Response:
 def get_observations(key: str, stretch: Stretch) -> Response:
     """Stream a stretch as JSON, CSV or Arrow; ``as_of`` gives what was known then."""
     found = _find(key)
-    if not _exports.acquire(blocking=False):
-        raise TooManyStreams
     form = formats.wanted_format(formats.JSON, formats.CSV, formats.ARROW)
     write: Callable[[Iterator[Any]], Iterator[bytes]] = {
         formats.CSV: formats.observations_csv,
         formats.ARROW: formats.observations_arrow,
     }.get(form, lambda batches: formats.observations_json({"key": key}, batches))
-    batches = _batches(found, stretch)
-    place = ExitStack()
-    place.callback(_exports.release)
-
-    def body() -> Iterator[bytes]:
-        with place:
-            yield from write(batches)
-
-    answer = Response(body(), mimetype=form)
-    answer.call_on_close(place.close)  # where the reader left before the first byte
-    return answer
+    return export_response(_batches(found, stretch), write, form=form)
 
 
 @bp.get("/<key>/forecasts")

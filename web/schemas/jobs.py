@@ -111,6 +111,18 @@ class JobQuery(Page):
     until: Instant | None = Field(default=None, description="Created before then.")
 
 
+class PointQuery(Body):
+    """In which format the points of a job come, and of which job."""
+
+    format: Literal["csv", "ndjson", "arrow"] | None = Field(
+        default=None, description="Before Accept; by default ndjson."
+    )
+    partial: bool = Field(
+        default=False,
+        description="Of a job that failed or was cancelled, what its parts stored.",
+    )
+
+
 class ReplayFilter(Body):
     """Which ended jobs to submit again."""
 

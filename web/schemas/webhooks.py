@@ -8,9 +8,10 @@ from tasks.addresses import LONGEST_URL
 from tasks.webhooks import FINAL_KINDS, event_name
 from web.schemas.jobs import Body, Page
 
-EventName = Literal[
+JobEventName = Literal[
     "job.running", "job.retrying", "job.succeeded", "job.failed", "job.cancelled"
 ]
+EventName = JobEventName | Literal["drift.opened", "drift.closed"]
 Url = Annotated[str, Field(max_length=LONGEST_URL)]
 Events = Annotated[list[EventName], Field(min_length=1, max_length=20)]
 Description = Annotated[str, Field(max_length=500)]
@@ -19,7 +20,7 @@ FINAL_EVENTS = [event_name(kind) for kind in FINAL_KINDS]
 
 
 class CreateWebhook(Body):
-    """Where to tell of jobs, and of which events; by default of their ends."""
+    """Where to tell of which events; by default of the ends of jobs."""
 
     url: Url
     events: Events = Field(default=FINAL_EVENTS, validate_default=True)
