@@ -1,8 +1,8 @@
 """``python -m bench.forecasting``: panels in parts, and results too large to hold.
 
-The overhead over the forecasting room alone, two workers beside one, a single forecast
-through HTTP on a fresh and on a warm worker, the memory of a worker over many parts, and
-a stream of millions of points.
+The overhead over the forecasting room alone, two workers beside one, a single
+forecast through HTTP on a fresh and on a warm worker, the memory of a worker over many
+parts, and a stream of millions of points.
 """
 
 import argparse
@@ -48,6 +48,7 @@ class Plan:
     many: int = 10_000
     points: int = 10_000_000
     model: str = "auto"
+    budget: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ def running_course(
 
 def _params(tag: str, plan: Plan, **more: Any) -> dict[str, Any]:
     given = {"series": {"tag": tag}, "horizon": HORIZON, "model": plan.model}
-    return {**given, "panel": PART, "brief": True, **more}
+    return {**given, "panel": PART, "budget_s": plan.budget, "brief": True, **more}
 
 
 @dataclass(frozen=True)
@@ -256,6 +257,7 @@ def panel_aims(one: Panel, two: Panel, alone: bare.Told) -> list[Aim]:
         Aim("forecasting room alone", bare_s, "CPU s"),
         Aim("forecast.run, one worker", ours_s, "CPU s"),
         Aim("overhead", ours_s / bare_s - 1, "of CPU", OVERHEAD),
+        Aim("overhead in all", ours_s - bare_s, "CPU s"),
         Aim("one worker", min(one.took_s), "s"),
         Aim("two workers", min(two.took_s), "s"),
         Aim("two beside one", min(two.took_s) / min(one.took_s), "of s", TOGETHER),
@@ -381,8 +383,9 @@ def main(words: list[str]) -> None:
         return
     done = (
         f"{plan.series:,} monthly series of {LENGTH} points, horizon {HORIZON}, model "
-        f"{plan.model}, parts of {PART}: the best of {plan.rounds} rounds on warm "
-        "workers.\nCPU: of the worker and its children, by the system's clock."
+        f"{plan.model} with {plan.budget:g} CPU s, parts of {PART}: the best of "
+        f"{plan.rounds} rounds on warm workers.\n"
+        "CPU: of the worker and its children, by the system's clock."
     )
     print(told(table(aims), done, servers.about))
 

@@ -13,8 +13,8 @@ _SERIES = """
 WITH made AS (
     INSERT INTO series (tenant_id, key, title, frequency, timezone, tags, created_at,
         updated_at)
-    SELECT %(tenant)s, %(tag)s || to_char(number, 'FM0000000'), 'bench', %(step)s, 'UTC',
-        ARRAY[%(tag)s], now(), now()
+    SELECT %(tenant)s, %(tag)s || to_char(number, 'FM0000000'), 'bench', %(step)s,
+        'UTC', ARRAY[%(tag)s], now(), now()
     FROM generate_series(1, %(count)s::integer) AS number
     RETURNING id, key
 )

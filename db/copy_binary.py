@@ -25,7 +25,7 @@ def weave(columns: Sequence[tuple[int, memoryview]]) -> bytearray:
     at = 2
     for width, values in columns:
         at += 4
-        swapped = _swapped(width, values)
+        swapped = native(width, values)
         for byte in range(width):
             rows[at + byte :: len(row)] = swapped[byte::width]
         at += width
@@ -43,12 +43,13 @@ def unweave(rows: bytes, *, widths: Sequence[int]) -> "list[array[int]]":
         column = bytearray(count * width)
         for byte in range(width):
             column[byte::width] = rows[at + byte :: stride]
-        columns.append(array(_CODES[width], _swapped(width, memoryview(column))))
+        columns.append(array(_CODES[width], native(width, memoryview(column))))
         at += width
     return columns
 
 
-def _swapped(width: int, values: memoryview) -> bytes:
+def native(width: int, values: bytes | memoryview) -> bytes:
+    """Return values as this machine has them from those of the wire, or back."""
     column = array(_CODES[width], bytes(values))
     if sys.byteorder == "little":
         column.byteswap()

@@ -1,7 +1,7 @@
 """All points that the forecasts of a job hold, as a stream in constant memory."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import psycopg
 from sqlalchemy import text
@@ -12,8 +12,9 @@ from db.session import Connection
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CHUNK_ROWS = 65_536
+CHUNK_ROWS = 16_384
 _MOST_HEADERS = 5_000
+_WIDTH = 8  # bytes of an instant or a number
 
 _LEVELS = text("""
 SELECT DISTINCT unnest(quantiles) AS level FROM forecasts
@@ -25,19 +26,28 @@ FROM forecasts JOIN series ON series.id = forecasts.series_id
 WHERE forecasts.tenant_id = %(tenant_id)s AND job_id = %(job_id)s ORDER BY series.key
 """
 
-# Where a level lies in a forecast's array is looked up once for all its points.
+# A row for each forecast crosses the wire, and not one for each point. Where a level
+# lies in a forecast's array is looked up once for all its points.
 _POINTS = """
-COPY (
-    WITH wanted AS MATERIALIZED (
-        SELECT forecasts.id, number{places}
-        FROM unnest(%(ids)s::text[]) WITH ORDINALITY AS one (id, number)
-        JOIN forecasts USING (id)
-    )
-    SELECT number::integer, ts, mean{values}
-    FROM wanted JOIN forecast_points ON forecast_id = wanted.id
-    ORDER BY number, ts
-) TO STDOUT (FORMAT binary)
+WITH wanted AS MATERIALIZED (
+    SELECT forecasts.id, number{places}
+    FROM unnest(%(ids)s::text[]) WITH ORDINALITY AS one (id, number)
+    JOIN forecasts USING (id)
+)
+SELECT packed.* FROM wanted CROSS JOIN LATERAL (
+    SELECT coalesce(string_agg(timestamptz_send(ts), ''), ''),
+        coalesce(string_agg(float8send(mean), ''), ''){values}
+    FROM (
+        SELECT ts, mean, q FROM forecast_points
+        WHERE forecast_id = wanted.id ORDER BY ts
+    ) AS point
+) AS packed
+ORDER BY number
 """
+_VALUES = """,
+        coalesce(string_agg(float8send(coalesce(q[at{at}], 'NaN')), ''), '')"""
+# Workers that gather beside each other would mix the times of a forecast.
+_IN_ORDER = "SET LOCAL max_parallel_workers_per_gather = 0"
 
 
 def levels(connection: Connection, *, tenant_id: int, job_id: str) -> list[float]:
@@ -85,45 +95,45 @@ def stream(
     driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
     asked = {"tenant_id": tenant_id, "job_id": job_id}
     size = 1
+    driver.execute(_IN_ORDER)
     with driver.cursor(name="forecast_headers") as headers:
         headers.execute(_HEADERS, asked)
         while page := headers.fetchmany(size):
-            batch = _batch(page, _copied(driver, page, named), named)
+            batch = _batch(page, _packed(driver, page, named), named)
             yield batch
             each = max(1, batch.num_rows // len(page))
             size = max(1, min(_MOST_HEADERS, chunk_rows // each))
 
 
-def _copied(
-    driver: psycopg.Connection[Any],
-    page: Sequence[tuple[str, str, str]],
-    named: Sequence[float],
-) -> bytes:
-    """Return the rows of a page of forecasts, without header and trailer."""
-    query = _POINTS.format(
-        places="".join(
-            f", array_position(quantiles, %(level{at})s::double precision) AS at{at}"
-            for at in range(len(named))
-        ),
-        values="".join(f", coalesce(q[at{at}], 'NaN')" for at in range(len(named))),
+Header: TypeAlias = tuple[str, str, str]
+"""Id, key of the series, and model of a forecast."""
+
+
+def _packed(
+    driver: psycopg.Connection[Any], page: Sequence[Header], named: Sequence[float]
+) -> list[tuple[bytes, ...]]:
+    """Return times, means and values of each level, packed, of each forecast."""
+    places = "".join(
+        f", array_position(quantiles, %(level{at})s::double precision) AS at{at}"
+        for at in range(len(named))
     )
-    given = {f"level{at}": level for at, level in enumerate(named)}
-    given["ids"] = [forecast_id for forecast_id, _, _ in page]  # type: ignore[assignment]  # a list among floats
-    with driver.cursor() as cursor, cursor.copy(query, given) as copy:
-        whole = b"".join(copy)
-    return whole[len(copy_binary.HEADER) : -len(copy_binary.TRAILER)]
+    values = "".join(_VALUES.format(at=at) for at in range(len(named)))
+    given: dict[str, Any] = {f"level{at}": level for at, level in enumerate(named)}
+    given["ids"] = [forecast_id for forecast_id, _, _ in page]
+    with driver.cursor(binary=True) as cursor:
+        query = _POINTS.format(places=places, values=values)
+        return cursor.execute(query, given).fetchall()
 
 
 def _batch(
-    page: Sequence[tuple[str, str, str]], rows: bytes, named: Sequence[float]
+    page: Sequence[Header], packed: Sequence[tuple[bytes, ...]], named: Sequence[float]
 ) -> "pa.RecordBatch":
     import pyarrow as pa  # noqa: PLC0415 - loaded only where something is exported
     import pyarrow.compute as pc  # noqa: PLC0415 - same
 
-    numbers, times, *values = copy_binary.unweave(
-        rows, widths=(4, 8, 8, *(8 for _ in named))
-    )
-    at = pc.subtract(_column(pa.int32(), numbers), pa.scalar(1, pa.int32()))
+    counts = [len(times) // _WIDTH for times, *_ in packed]
+    at = pa.array([n for n, count in enumerate(counts) for _ in range(count)], "int32")
+    times, *values = (b"".join(column) for column in zip(*packed, strict=True))
     instants = pc.add(_column(pa.int64(), times), copy_binary.EPOCH_US)
     mean, *quantiles = (_column(pa.float64(), one) for one in values)
     absent = pa.scalar(None, pa.float64())
@@ -139,10 +149,13 @@ def _batch(
     )
 
 
-def _column(kind: Any, values: Any) -> Any:
+def _column(kind: Any, packed: bytes) -> Any:
     import pyarrow as pa  # noqa: PLC0415 - loaded only where something is exported
 
-    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
+    values = copy_binary.native(_WIDTH, packed)
+    return pa.Array.from_buffers(
+        kind, len(packed) // _WIDTH, [None, pa.py_buffer(values)]
+    )
 
 
 def columns(named: Sequence[float]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from forecasting.losses import seasonal_error
 from forecasting.options import ForecastOptions
 from forecasting.panel import PanelSeries, pose
 from forecasting.prediction import Prediction
-from forecasting.recipe import Recipe, predict_with
+from forecasting.recipe import Recipe, column, predict_with
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,8 @@ def judge(
         Pooled metrics, as of `pool_evaluations`.
 
     Raises:
-        InvalidSeries: the version has another horizon or other steps.
+        InvalidSeries: the version has another horizon or other steps, or learned from
+            a covariate that the panel does not have.
     """
     if not recipe.fits(options):
         raise InvalidSeries(
@@ -95,7 +96,8 @@ def judge(
         )
     wish = recipe.wish(options)
     asked = pose(series, options=options)
-    known = pose(series, options=options, agreed=recipe.seasons)
+    theirs = _as_learned(series, recipe)
+    known = pose(theirs, options=options, agreed=recipe.seasons)
     pairs = [
         (problem, known.problems[place], _cutoffs(problem, options))
         for place, problem in asked.problems.items()
@@ -103,8 +105,8 @@ def judge(
     made: dict[str, list[Prediction]] = {one.unique_id: [] for one, _, _ in pairs}
     for window in range(options.windows):
         reached = [
-            (problem.unique_id, theirs.until(cutoffs[window]))
-            for problem, theirs, cutoffs in pairs
+            (problem.unique_id, own.until(cutoffs[window]))
+            for problem, own, cutoffs in pairs
             if window < len(cutoffs)
         ]
         found = predict_with(recipe, [one for _, one in reached], options=wish)
@@ -115,6 +117,26 @@ def judge(
         for problem, _, cutoffs in pairs
     ]
     return pool_evaluations([one for one in told if one is not None])
+
+
+def _as_learned(series: Sequence[PanelSeries], recipe: Recipe) -> list[PanelSeries]:
+    """Keep the covariates that a version learned from, and no other."""
+    there = {column(given) for one in series for given in one.covariates}
+    missing = sorted(name for name, _ in recipe.columns - there)
+    if missing:
+        raise InvalidSeries(
+            f"the version learned from the covariates {', '.join(missing)}, which the "
+            "panel does not have"
+        )
+    return [
+        replace(
+            one,
+            covariates=tuple(
+                given for given in one.covariates if column(given) in recipe.columns
+            ),
+        )
+        for one in series
+    ]
 
 
 def _evaluation(

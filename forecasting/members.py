@@ -18,8 +18,8 @@ from forecasting.options import ForecastOptions
 _WANTED_RESIDUALS = 120
 _MOST_WINDOWS = 30
 # A global model is fitted again after so many windows.
-_WINDOWS_A_FIT = 6
-_BASE_S = 3.0
+_WINDOWS_A_FIT = 4
+_BASE_S = 12.0
 _FIRST_SERIES = 200
 _FIRST_S = 2.0
 _LATER_S = 0.15

@@ -23,7 +23,7 @@ class ForecastOptions:
         seed: seed of every random choice.
         season: season in steps; None takes it from the frequency.
         budget_s: CPU seconds that "auto" may plan for, by the models' own estimates;
-            None allows three seconds, and two more for each of the first 200 series.
+            None allows twelve seconds, and two more for each of the first 200 series.
         lower: nothing is forecast below; None keeps what was never negative from it.
         upper: nothing is forecast above; None for no bound.
         samples: whole futures to draw for each series; 0 for none.

@@ -88,6 +88,11 @@ class Recipe:
             upper=self.upper if options.upper is None else options.upper,
         )
 
+    @property
+    def columns(self) -> frozenset[tuple[str, str]]:
+        """The covariates it learned from, see `column`."""
+        return frozenset(column(c) for one in self.panel for c in one.covariates)
+
     def fits(self, options: ForecastOptions) -> bool:
         """Tell whether a wish has the steps of this version, however it writes them."""
         ours, theirs = (
@@ -97,6 +102,19 @@ class Recipe:
         return self.horizon == options.horizon and replace(ours, text="") == replace(
             theirs, text=""
         )
+
+
+def column(given: AnyCovariate) -> tuple[str, str]:
+    """Name a covariate, and say how it is known.
+
+    Example:
+        >>> column(Holidays("DE", "BE"))
+        ('holidays', 'DE BE UTC')
+    """
+    if isinstance(given, Covariate):
+        return given.name, "future" if given.future else "past"
+    words = (given.country, given.region, given.timezone)
+    return "holidays", " ".join(word for word in words if word)
 
 
 def predict_with(

@@ -61,6 +61,13 @@ class ForecastParams(PanelParams):
     )
 
     @model_validator(mode="after")
+    def _rows_hold_points_only(self) -> "ForecastParams":
+        if self.brief and (self.samples or self.hierarchy is not None):
+            message = "samples and sums are told in the result only: leave out brief"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
     def _a_version_knows_no_sums(self) -> "ForecastParams":
         if self.trained is not None and self.hierarchy is not None:
             message = "a trained version forecasts no hierarchy: leave out one of them"
@@ -75,6 +82,9 @@ def _split(params: ForecastParams, context: JobContext) -> Sequence[Params]:
         return [params]
     chosen = selected(params, context)
     large = params.brief or is_large(len(chosen), params.horizon)
+    if large and params.samples:
+        detail = "samples are told in the result only, which has no room for so many"
+        raise invalid(f"{detail}: ask for fewer series or steps", "/params/samples")
     changes: dict[str, Any] = {"brief": large}
     if params.trained is not None:
         # One version for all parts, also if another is promoted meanwhile.
@@ -150,8 +160,8 @@ def forecast_run(params: ForecastParams, context: JobContext) -> Outcome:
 
 
 def _is_brief(params: ForecastParams, series: int) -> bool:
-    # What was given in the request is stored nowhere but in the result.
-    if params.data is not None:
+    # Sums, and what was given in the request, are stored nowhere but in the result.
+    if params.data is not None or params.hierarchy is not None:
         return False
     return params.brief or is_large(series, params.horizon)
 
@@ -196,20 +206,15 @@ def _trained(
 
 def _check_covariates(params: ForecastParams, recipe: "Recipe") -> None:
     """Refuse a version that would miss what it learned from, or see it elsewhere."""
-    from forecasting.covariates import Covariate
+    from forecasting.covariates import Holidays
+    from forecasting.recipe import column
 
-    learned = {
-        (given.name, "future" if given.future else "past")
-        if isinstance(given, Covariate)
-        else ("holidays", f"{given.country} {given.region} {given.timezone}")
-        for one in recipe.panel
-        for given in one.covariates
-    }
+    learned = recipe.columns
     asked: set[tuple[str, str]] = {
         (source.column, source.known) for source in params.covariates
     }
     if days := params.holidays:
-        asked.add(("holidays", f"{days.country} {days.region} {days.timezone}"))
+        asked.add(column(Holidays(days.country, days.region, days.timezone)))
     if learned != asked:
         told = [
             ", ".join(f"{name} ({how})" for name, how in sorted(one)) or "none"

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from db import findings, monitoring, series
+from db import findings, monitoring, scores, series
 from db.monitoring import Recent, Rolling, Watched
+from db.scores import InUse, Lag, Scored, Window
 from db.session import Connection
 from tasks import submit
 from tasks.catalog import Params, Parts, job_type, job_types
@@ -146,14 +147,7 @@ def forecast_monitor(params: MonitorParams, context: JobContext) -> Outcome:
     ids = [one.id for one in watched]
 
     def store(connection: Connection) -> Mapping[str, Any]:
-        scored = monitoring.score(
-            connection,
-            tenant_id=context.tenant_id,
-            series_ids=ids,
-            days=params.days,
-            now=context.now,
-        )
-        matched = {"matched": asdict(scored)}
+        matched = {"matched": asdict(_score(connection, context, params, ids))}
         if context.part is not None:
             return matched
         return {**matched, **_conclude(connection, context, params, ids, inputs)}
@@ -161,6 +155,30 @@ def forecast_monitor(params: MonitorParams, context: JobContext) -> Outcome:
     if context.part is None:
         return Outcome({"series": len(ids)}, store)
     return Outcome({"ids": ids, "inputs": asdict(inputs)}, store)
+
+
+def _score(
+    connection: Connection,
+    context: JobContext,
+    params: MonitorParams,
+    ids: Sequence[int],
+) -> Scored:
+    tenant_id = context.tenant_id
+    versions = scores.in_use(connection, tenant_id=tenant_id, series_ids=ids)
+    lags = [lag for one in versions if (lag := _lag(one)) is not None]
+    window = Window(params.days, context.now, lags)
+    return scores.score(connection, tenant_id=tenant_id, series_ids=ids, window=window)
+
+
+def _lag(one: InUse) -> Lag | None:
+    """Return the season of a version in seconds; None where it has no fixed length."""
+    from forecasting.frequency import parse_frequency, season_lengths
+
+    frequency = parse_frequency(one.frequency)
+    if frequency.step_us is None:
+        return None
+    season = one.season or season_lengths(frequency)[0]
+    return Lag(one.model, season * frequency.step_us / 1e6, one.mase)
 
 
 def _watched(params: MonitorParams, context: JobContext) -> list[Watched]:

@@ -80,7 +80,7 @@ class PanelParams(SeriesParams, CovariateParams, GridParams):
         default=None,
         gt=0,
         description="CPU seconds that auto may plan for; "
-        "by default 3, and 2 for each series.",
+        "by default 12, and 2 for each series.",
     )
     lower: float | None = Field(
         default=None,

@@ -16,6 +16,7 @@ NDJSON = "application/x-ndjson"
 Format = Literal["csv", "ndjson", "arrow"]
 FORMS: Mapping[Format, str] = {"ndjson": NDJSON, "csv": CSV, "arrow": ARROW}
 _SECOND_US = 1_000_000
+_LINES = 2_048  # as Python objects they take many times the memory of a batch
 
 
 def wanted_form(asked: Format | None) -> str:
@@ -57,20 +58,25 @@ def _ndjson(batches: Iterator[Any], schema: "pa.Schema") -> Iterator[bytes]:
     levels = [name.removeprefix("q") for name in schema.names[4:]]
     for batch in batches:
         whole = batch.set_column(1, "ds", _rfc3339(batch.column(1)))
-        columns = [column.to_pylist() for column in whole.columns]
-        yield b"".join(
-            orjson.dumps(
-                {
-                    "unique_id": unique_id,
-                    "ds": ds,
-                    "model": model,
-                    "mean": mean,
-                    "q": dict(zip(levels, q, strict=True)),
-                },
-                option=orjson.OPT_APPEND_NEWLINE,
-            )
-            for unique_id, ds, model, mean, *q in zip(*columns, strict=True)
+        for first in range(0, whole.num_rows, _LINES):
+            yield _lines(whole.slice(first, _LINES), levels)
+
+
+def _lines(some: Any, levels: list[str]) -> bytes:
+    columns = [column.to_pylist() for column in some.columns]
+    return b"".join(
+        orjson.dumps(
+            {
+                "unique_id": unique_id,
+                "ds": ds,
+                "model": model,
+                "mean": mean,
+                "q": dict(zip(levels, q, strict=True)),
+            },
+            option=orjson.OPT_APPEND_NEWLINE,
         )
+        for unique_id, ds, model, mean, *q in zip(*columns, strict=True)
+    )
 
 
 def _arrow(batches: Iterator[Any], schema: "pa.Schema") -> Iterator[bytes]:

@@ -6,11 +6,13 @@ from typing import Any
 
 from sqlalchemy import text
 
-from db import forecasts, series
+from db import forecasts, scores, series
+from db.scores import Scored, Window
 from db.session import Database
 from tests.db import rows
 from tests.tasks.series import HOUR, START
 
+NOW = START + timedelta(days=90)
 STATED = {"mae": 1.0, "mase": 0.5}
 _ISSUE = text("UPDATE forecasts SET issued_at = :at WHERE id = :id")
 
@@ -94,3 +96,16 @@ def nights(
         )
         for night, error in enumerate(errors)
     ]
+
+
+def scored(
+    database: Database, tenant_id: int, key: str, *, days: int = 28, **window: Any
+) -> Scored:
+    """Match the forecasts of a series."""
+    with database.tenant(tenant_id) as connection:
+        return scores.score(
+            connection,
+            tenant_id=tenant_id,
+            series_ids=[series_id(database, tenant_id, key)],
+            window=Window(**{"days": days, "now": NOW, **window}),
+        )

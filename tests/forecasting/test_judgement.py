@@ -157,6 +157,28 @@ def test_windows_before_a_covariate_was_known_are_no_ground():
     assert judge(series, recipe=recipe, options=OPTIONS)["windows"] == 1
 
 
+def with_a_covariate(one, name="warm"):
+    values = np.random.default_rng(5).normal(size=110)
+    known = Covariate(name=name, times=days(110), values=values)
+    return replace(one, covariates=(*one.covariates, known))
+
+
+def test_a_version_is_not_judged_without_what_it_learned_from():
+    series = [with_a_covariate(one) for one in whole()]
+    recipe = trained(until(series, 88), replace(OPTIONS, model="linear"))
+    for panel in (whole(), [with_a_covariate(one, "cold") for one in whole()]):
+        with pytest.raises(InvalidSeries, match="learned from the covariates warm"):
+            judge(panel, recipe=recipe, options=OPTIONS)
+
+
+def test_a_version_does_not_look_at_what_it_never_learned_from():
+    series = whole()
+    recipe = trained(until(series, 88), replace(OPTIONS, model="linear"))
+    more = [with_a_covariate(one) for one in series]
+    one, two = (judge(p, recipe=recipe, options=OPTIONS) for p in (series, more))
+    assert one == two
+
+
 def test_the_span_is_that_of_observed_values_in_any_order():
     values = np.array([NAN, 1.0, 2.0, NAN])
     one = PanelSeries("a", values, days(4))

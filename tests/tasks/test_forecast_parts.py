@@ -188,6 +188,28 @@ def test_parts_fill_to_the_ends_of_the_whole_panel(world, database, tenant_id):
     assert _means(result) == _means(whole)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"samples": 3},
+        {"hierarchy": {"levels": ["region"]}, "attributes": {"a": {"region": "n"}}},
+    ],
+)
+def test_what_no_row_holds_is_not_left_out_of_a_result(given):
+    with pytest.raises(ValidationError, match="leave out brief"):
+        _params(series=["a"], brief=True, **given)
+
+
+@pytest.mark.servers
+def test_samples_of_a_large_panel_are_refused_before_the_split(
+    world, kept, monkeypatch
+):
+    monkeypatch.setattr(heads, "MOST_POINTS", 14)
+    params = _params(series=kept, samples=2)
+    with pytest.raises(InvalidData, match="ask for fewer series or steps"):
+        KIND.parts.split(params, world.context())
+
+
 def test_a_span_that_ends_before_it_starts_is_refused():
     with pytest.raises(ValidationError, match="earlier time first"):
         _params(series=["a"], span=[START, START - HOUR])

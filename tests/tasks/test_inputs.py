@@ -204,6 +204,13 @@ def test_the_most_common_step_is_the_frequency(seconds, step):
     assert common_step(times) == step
 
 
+def test_the_most_common_step_of_rows_in_any_order_is_that_of_their_times():
+    hours = np.datetime64("2026-01-01", "us") + np.array([5, 0, 0, 1, 2, 2, 2]) * (
+        np.timedelta64(1, "h")
+    )
+    assert common_step(hours) == "3600s"
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_fewer_than_two_times_have_no_step(count):
     with pytest.raises(InvalidData, match="say the frequency"):

@@ -214,6 +214,22 @@ def test_the_input_is_held_against_what_the_version_in_use_has_learned(
 
 
 @pytest.mark.servers
+@pytest.mark.parametrize(("frequency", "judged"), [("1h", 1), ("MS", 0)])
+def test_a_version_of_many_series_is_judged_in_the_scale_of_each(
+    database, tenant_id, load, run, frequency, judged
+):
+    given = {"series_count": 2, "frequency": frequency, "params": {"season": 24}}
+    trained.add(database, tenant_id, window_end=START + timedelta(days=50), **given)
+    changes = {"evaluation": None, "model": "load-day-ahead@1"}
+    nights(database, tenant_id, actual=load, errors=[5.0] * 3, **changes)
+    told = run(checks=["performance"])
+    assert told["performance"]["judged"] == len(told["opened"]) == judged
+    for one in told["opened"]:
+        assert one["forecaster"] == "load-day-ahead"
+        assert 2 < one["detail"]["ratio"] < 8
+
+
+@pytest.mark.servers
 def test_events_and_deliveries_tell_of_each_finding_once(
     database, tenant_id, load, run, listed
 ):

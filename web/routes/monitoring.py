@@ -3,7 +3,7 @@
 from apiflask import APIBlueprint
 from flask import Response
 
-from db import findings, monitoring, series
+from db import findings, scores, series
 from db.findings import Wanted
 from tasks.errors import NotFound
 from tasks.findings import finding_json
@@ -59,16 +59,16 @@ def list_scores(key: str, query: Page) -> Response:
     """Show what came of the stored forecasts of a series."""
     tenant_id = identity().tenant_id
     with door().database.tenant(tenant_id) as connection:
-        one = series.find(connection, tenant_id=tenant_id, key=key)
-        if one is None:
+        known = series.find(connection, tenant_id=tenant_id, key=key)
+        if known is None:
             raise NotFound(f"no series {key}")
-        found = monitoring.scores(
+        found = scores.page(
             connection,
             tenant_id=tenant_id,
-            series_id=one.id,
+            series_id=known.id,
             before=query.cursor,
             limit=query.limit + 1,
         )
-    items = [vars(score) for score in found[: query.limit]]
+    items = [vars(one) for one in found[: query.limit]]
     cursor = items[-1]["forecast_id"] if len(found) > query.limit else None
     return next_link(json_response({"items": items, "next_cursor": cursor}), cursor)

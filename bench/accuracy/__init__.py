@@ -1,0 +1,1 @@
+"""``make bench-accuracy``: "auto" beside the bare libraries and published figures."""

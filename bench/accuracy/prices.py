@@ -1,0 +1,91 @@
+"""Day-ahead prices: measured by ``bench.epf``, told beside the other collections."""
+
+import hashlib
+import json
+import resource
+from pathlib import Path
+from typing import Any
+
+from bench import epf
+from bench.accuracy import kept
+from bench.accuracy.baselines import SEASONAL_NAIVE
+from bench.accuracy.measure import Plan
+
+_MARKETS = {"epf-np": ("NP", "Nord Pool", 1.70), "epf-pjm": ("PJM", "PJM", 2.86)}
+NAMES = tuple(_MARKETS)
+FILES = {name: f"epf_{market}.csv.gz" for name, (market, *_) in _MARKETS.items()}
+# As bench.epf calls what the toolbox published.
+_PUBLISHED = {
+    "lear_ens": "LEAR ensemble",
+    "dnn_ens": "DNN ensemble",
+    "mean of both": "mean of LEAR and DNN",
+}
+_BLEND = "blend"
+
+
+def measure(name: str, plan: Plan) -> dict[str, Any]:
+    """Return the row of a market: the blend of its members counts as ours."""
+    _, title, aim = _MARKETS[name]
+    market = epf.Market.read(plan.folder / FILES[name])
+    days = _days(market, plan)
+    lines = _kept(name, market, days, plan) if plan.auto else []
+    told = {who: (error, seconds) for who, error, _, seconds in lines}
+    members = ", ".join(
+        f"{who} {error:.3f} in {seconds:.0f} CPU s"
+        for who, (error, seconds) in told.items()
+        if who not in {*_PUBLISHED, _BLEND}
+    )
+    return {
+        "name": name,
+        "title": f"EPF {title}",
+        "series": 1,
+        "horizon": 24,
+        "cutoffs": len(days),
+        "metric": "MAE",
+        "aim": aim,
+        "told": "the toolbox's two test years day by day, with the covariates of the "
+        "day ahead; in place of `auto` the blend that `python -m bench.epf` walks "
+        f"through; seasonal naive: the same hour of last week; members: {members}",
+        "auto": _ours(told),
+        "bare": _naive(lines),
+        "published": {
+            word: told[who][0] for who, word in _PUBLISHED.items() if who in told
+        },
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "code": kept.room_code(),
+    }
+
+
+def _days(market: epf.Market, plan: Plan) -> range:
+    """Return the test years, or the year before; a sample takes the first days."""
+    whole = market.prices.size // 24
+    begin, end = market.first, whole
+    if plan.cut.validation:
+        begin, end = market.first - 364, market.first
+    return range(begin, min(end, begin + (plan.cut.sample or whole)))
+
+
+def _kept(name: str, market: epf.Market, days: range, plan: Plan) -> list[Any]:
+    digest = hashlib.sha256(market.prices.tobytes() + market.covariates.tobytes())
+    digest.update(f"{kept.room_code()} {days}".encode())
+    digest.update(Path(epf.__file__).read_bytes())
+    path = plan.cache / "forecasts" / f"{name}-{digest.hexdigest()[:16]}.json"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(epf.measured(market, days)))
+    return list(json.loads(path.read_text()))
+
+
+def _ours(told: dict[str, tuple[float, float]]) -> dict[str, Any] | None:
+    if _BLEND not in told:
+        return None
+    error, seconds = told[_BLEND]
+    return {"MAE": error, "seconds": seconds, "fallbacks": 0}
+
+
+def _naive(lines: list[Any]) -> dict[str, Any]:
+    """Return last week's prices as the seasonal naive; MAE from any line's ratio."""
+    if not lines:
+        return {}
+    _, error, relative, _ = lines[0]
+    return {SEASONAL_NAIVE: {"MAE": error / relative, "seconds": 0.0, "fallbacks": 0}}
