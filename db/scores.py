@@ -144,7 +144,8 @@ WITH latest AS ({LATEST}
         forecaster, last_at, matched_until, steps, points, mae, scaled, pinball, wql,
         coverage, nominal_coverage, size, baseline_mae, scored_at)
     SELECT matched.id, :tenant_id, matched.series_id, forecaster, last_at,
-        matched_until, steps, points, matched.mae, coalesce(matched.mae * stated_mase / nullif(stated, 0),
+        matched_until, steps, points, matched.mae,
+        coalesce(matched.mae * stated_mase / nullif(stated, 0),
             matched.mae / nullif(scales.scale, 0)),
         pinball, 2 * pinball / nullif(size, 0), coverage,
         CASE WHEN cardinality(quantiles) > 1

@@ -2,24 +2,24 @@
 
 import hashlib
 import json
+import math
 import resource
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from bench import epf
 from bench.accuracy import kept
 from bench.accuracy.baselines import SEASONAL_NAIVE
 from bench.accuracy.measure import Plan
+from forecasting.arrays import FloatArray
 
 _MARKETS = {"epf-np": ("NP", "Nord Pool", 1.70), "epf-pjm": ("PJM", "PJM", 2.86)}
 NAMES = tuple(_MARKETS)
 FILES = {name: f"epf_{market}.csv.gz" for name, (market, *_) in _MARKETS.items()}
-# As bench.epf calls what the toolbox published.
-_PUBLISHED = {
-    "lear_ens": "LEAR ensemble",
-    "dnn_ens": "DNN ensemble",
-    "mean of both": "mean of LEAR and DNN",
-}
+_PUBLISHED = {"lear_ens": "LEAR ensemble", "dnn_ens": "DNN ensemble"}
+_MEAN = "mean of LEAR and DNN"
 _BLEND = "blend"
 
 
@@ -33,7 +33,7 @@ def measure(name: str, plan: Plan) -> dict[str, Any]:
     members = ", ".join(
         f"{who} {error:.3f} in {seconds:.0f} CPU s"
         for who, (error, seconds) in told.items()
-        if who not in {*_PUBLISHED, _BLEND}
+        if not math.isnan(seconds) and who != _BLEND
     )
     return {
         "name": name,
@@ -45,12 +45,11 @@ def measure(name: str, plan: Plan) -> dict[str, Any]:
         "aim": aim,
         "told": "the toolbox's two test years day by day, with the covariates of the "
         "day ahead; in place of `auto` the blend that `python -m bench.epf` walks "
-        f"through; seasonal naive: the same hour of last week; members: {members}",
+        f"through; seasonal naive: the same hour of last week"
+        + (f"; members: {members}" if members else ""),
         "auto": _ours(told),
-        "bare": _naive(lines),
-        "published": {
-            word: told[who][0] for who, word in _PUBLISHED.items() if who in told
-        },
+        "bare": {SEASONAL_NAIVE: _naive(market, days)},
+        "published": {} if plan.cut.validation else _published(market, days),
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "code": kept.room_code(),
     }
@@ -83,9 +82,23 @@ def _ours(told: dict[str, tuple[float, float]]) -> dict[str, Any] | None:
     return {"MAE": error, "seconds": seconds, "fallbacks": 0}
 
 
-def _naive(lines: list[Any]) -> dict[str, Any]:
-    """Return last week's prices as the seasonal naive; MAE from any line's ratio."""
-    if not lines:
-        return {}
-    _, error, relative, _ = lines[0]
-    return {SEASONAL_NAIVE: {"MAE": error / relative, "seconds": 0.0, "fallbacks": 0}}
+def _naive(market: epf.Market, days: range) -> dict[str, Any]:
+    """Return last week's prices as the seasonal naive."""
+    week = range(days.start - 7, days.stop - 7)
+    error = _error(market, market.actual(week), days)
+    return {"MAE": error, "seconds": 0.0, "fallbacks": 0}
+
+
+def _published(market: epf.Market, days: range) -> dict[str, float]:
+    found = {
+        word: epf.by_day(market.published[column], days)
+        for column, word in _PUBLISHED.items()
+        if column in market.published
+    }
+    if len(found) == len(_PUBLISHED):
+        found[_MEAN] = np.mean(list(found.values()), axis=0)
+    return {word: _error(market, mean, days) for word, mean in found.items()}
+
+
+def _error(market: epf.Market, mean: FloatArray, days: range) -> float:
+    return float(np.abs(market.actual(days) - mean).mean())

@@ -228,14 +228,13 @@ def _collection(row: Mapping[str, Any]) -> str:
         ((name, found) for name, found in row["bare"].items()),
         key=lambda pair: float(pair[1][metric]),
     )
-    head = ("", metric, "sMAPE", "MASE", "WQL", "80 %", "95 %", "CPU s", "stood in")
+    columns = [metric, *(one for one in ("sMAPE", "MASE") if one != metric)]
+    head = ("", *columns, "WQL", "80 %", "95 %", "CPU s", "stood in")
     models = [("auto", row["auto"])] if row["auto"] else []
     drawn = [
         (
             name,
-            _number(found[metric]),
-            _number(found.get("sMAPE"), 2),
-            _number(found.get("MASE")),
+            *(_number(found.get(one), 2 if one == "sMAPE" else 3) for one in columns),
             _number(found.get("WQL"), 4),
             _share(found, 80),
             _share(found, 95),

@@ -9,8 +9,13 @@ _LEAST_POINTS = 6
 _LONGEST_SEASON_SUITED = 12
 
 
+# Of two dozen years, complex smoothing makes too much.
+_LEAST_SUITED = 40
+
+
 def _suits(regime: Regime) -> bool:
-    return regime.season <= _LONGEST_SEASON_SUITED
+    long_enough = regime.points >= _LEAST_SUITED
+    return long_enough and regime.season <= _LONGEST_SEASON_SUITED
 
 
 def _cost(regime: Regime) -> float:

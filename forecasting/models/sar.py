@@ -27,8 +27,13 @@ _HOURS_OF_A_DAY = 24
 _INTERMITTENT = 0.2
 
 
+# Short series of years and quarters flatter a regression in one window and punish it in
+# the next; the measurements behind "auto" favoured smoothing there.
+_LEAST_SUITED = 60
+
+
 def _suits(regime: Regime) -> bool:
-    least = 3 * regime.season if regime.season > 1 else 12
+    least = max(3 * regime.season, _LEAST_SUITED)
     return regime.points >= least and regime.zeros <= _INTERMITTENT
 
 

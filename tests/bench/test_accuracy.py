@@ -274,6 +274,8 @@ def test_a_market_is_told_as_its_own_bench_measured_it(tmp_path, monkeypatch):
     hours = pd.date_range("2015-01-01", periods=24 * 20, freq="h")
     rows = pd.DataFrame({"ds": hours, "price": 30.0, "load": 1.0, "is_test": 0})
     rows.loc[24 * 10 :, "is_test"] = 1
+    rows.loc[24 * 10 :, "price"] = 34.0
+    rows["lear_ens"], rows["dnn_ens"] = 33.0, 37.0
     rows.to_csv(tmp_path / "epf_NP.csv.gz", index=False)
     asked = []
 
@@ -287,7 +289,14 @@ def test_a_market_is_told_as_its_own_bench_measured_it(tmp_path, monkeypatch):
     assert prices.measure("epf-np", plan) == row | {"peak_mib": row["peak_mib"]}
     assert asked == [range(10, 20)]
     assert row["auto"]["MAE"] == pytest.approx(1.6)
-    assert row["bare"][baselines.SEASONAL_NAIVE]["MAE"] == pytest.approx(4.0)
+    # Seven of the ten days still follow a week at the old price.
+    assert row["bare"][baselines.SEASONAL_NAIVE]["MAE"] == pytest.approx(4 * 0.7)
+    assert row["published"] == {
+        "LEAR ensemble": 1.0,
+        "DNN ensemble": 3.0,
+        "mean of LEAR and DNN": 1.0,
+    }
+    assert "lear 1.800 in 9 CPU s" in row["told"]
     assert "EPF Nord Pool" in report.page([row], {})
     assert "auto 1.600" in report.line(row)
 

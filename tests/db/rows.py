@@ -189,6 +189,11 @@ def _state(column: sa.Column[Any]) -> str:
     return "pending" if column.table.name == "webhook_deliveries" else "queued"
 
 
+def _text(column: sa.Column[Any], tenant_id: int) -> str:
+    finding = column.table.name == "drift_findings" and column.name == "kind"
+    return "input" if finding else f"{column.name} of {tenant_id}"
+
+
 def _made_up(
     column: sa.Column[Any], *, tenant_id: int, rows: dict[str, dict[str, Any]]
 ) -> Any:
@@ -196,15 +201,13 @@ def _made_up(
         return tenant_id
     if column.name in _CHECKED:
         return _state(column) if column.name == "state" else _CHECKED[column.name]
-    if column.table.name == "drift_findings" and column.name == "kind":
-        return "input"
     for key in column.foreign_keys:
         return rows[key.column.table.name][key.column.name]
     sample = next(
         one for kind, one in _SAMPLES.items() if isinstance(column.type, kind)
     )
     if isinstance(sample, str):
-        return f"{column.name} of {tenant_id}"
+        return _text(column, tenant_id)
     if isinstance(sample, bytes):
         return f"{column.name} of {tenant_id}".encode()
     return tenant_id if column.name == "series_id" else sample
