@@ -157,9 +157,7 @@ def gate(losses: Losses) -> tuple[int, ...]:
     return tuple(sorted(_without_yardsticks(kept, losses.names, best=int(order[0]))))
 
 
-def _without_yardsticks(
-    kept: set[int], names: Sequence[str], *, best: int
-) -> set[int]:
+def _without_yardsticks(kept: set[int], names: Sequence[str], *, best: int) -> set[int]:
     if names[best] in _YARDSTICKS:
         return kept
     return {one for one in kept if names[one] not in _YARDSTICKS}

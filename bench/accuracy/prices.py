@@ -45,7 +45,7 @@ def measure(name: str, plan: Plan) -> dict[str, Any]:
         "aim": aim,
         "told": "the toolbox's two test years day by day, with the covariates of the "
         "day ahead; in place of `auto` the blend that `python -m bench.epf` walks "
-        f"through; seasonal naive: the same hour of last week"
+        "through; seasonal naive: the same hour of last week"
         + (f"; members: {members}" if members else ""),
         "auto": _ours(told),
         "bare": {SEASONAL_NAIVE: _naive(market, days)},

@@ -10,6 +10,7 @@ import pytest
 
 from tests.architecture import tree
 
+SHELVES = ("models", "strategies", "detectors", "connectors")
 OURS = (*tree.ROOMS, "tests", "bench")
 
 
@@ -46,5 +47,5 @@ def test_nothing_is_packaged():
 def test_a_package_file_holds_no_code_but_a_registry():
     for path in tree.files("__init__.py", below=tree.ROOMS):
         lines = tree.text(path).splitlines()
-        registry = path.parent.name in ("models", "strategies", "detectors", "connectors")
+        registry = path.parent.name in SHELVES
         assert registry or len(lines) <= 12, path
