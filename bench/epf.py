@@ -189,7 +189,12 @@ def main(words: list[str] | None = None) -> None:
         end = market.first if given.validation else market.prices.size // _STEPS
         days = range(first, min(end, first + (given.days or end)))
         rows = [
-            (who, f"{error:.3f}", f"{relative:.3f}", f"{cpu:.0f}")
+            (
+                who,
+                f"{error:.3f}",
+                f"{relative:.3f}",
+                "" if np.isnan(cpu) else f"{cpu:.0f}",
+            )
             for who, error, relative, cpu in measured(market, days)
         ]
         print(f"{name}, {len(days)} days from {market.times[days.start * _STEPS]}")

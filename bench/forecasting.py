@@ -44,7 +44,7 @@ class Plan:
 
     series: int = 1_000
     rounds: int = 2
-    singles: int = 10
+    singles: int = 3
     many: int = 10_000
     points: int = 10_000_000
     model: str = "auto"
@@ -349,6 +349,8 @@ def measure(servers: Servers, plan: Plan, *, folder: Path) -> list[Aim]:
         with running_course(servers, **named) as course:  # type: ignore[arg-type]  # a plain dict
             two = panel(course, plan, workers=2)
         aims += panel_aims(one, two, alone)
+    if not plan.many and not plan.points:
+        return aims
     with running_course(servers, name="bench_many", folder=folder) as course:
         if plan.many:
             found = growth(memory(course, plan))

@@ -12,7 +12,7 @@ from pathlib import Path
 _ROOT = Path(__file__).resolve().parents[1]
 _ROOM = "forecasting"
 _LIBRARIES = (
-    *("numpy", "scipy", "pandas", "statsmodels", "scikit-learn", "statsforecast"),
+    *("numpy", "scipy", "pandas", "statsmodels", "statsforecast"),
     *("lightgbm", "xgboost-cpu", "holidays", "keras", "jax"),
 )
 _SHOWN = 12  # digits of a hash, as Git abbreviates those of a large repository
