@@ -30,8 +30,8 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--sample", type=int, help="at most so many series of each")
     parser.add_argument("--validation", action="store_true", help="for tuning")
     parser.add_argument("--model", default="auto", help="in place of auto")
-    parser.add_argument("--without-bare", action="store_true")
-    parser.add_argument("--without-auto", action="store_true")
+    parser.add_argument("--without-bare", action="store_true", help="print only")
+    parser.add_argument("--without-auto", action="store_true", help="print only")
     parser.add_argument("--page", type=Path, default=_PAGE, help="what is written")
     return parser.parse_args(words)
 
@@ -54,7 +54,7 @@ def alone(name: str, plan: Plan) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure what was asked for; the page is drawn from all rows ever kept."""
+    """Measure what was asked for; the page is drawn from all whole rows kept."""
     given = arguments()
     cut = Cut(sample=given.sample, validation=given.validation)
     plan = Plan(
@@ -66,6 +66,8 @@ def main() -> None:
         auto=not given.without_auto,
     )
     names = given.only or list(_NAMES)
+    # A row without one side would wipe that side off the page.
+    whole = plan.bare and plan.auto
     skipped = missing(plan.folder, names)
     for name in names:
         if name in skipped:
@@ -73,8 +75,9 @@ def main() -> None:
             continue
         row = alone(name, plan)
         print(report.line(row), flush=True)
-        _keep(plan, row)
-    if cut == Cut() and given.model == "auto":
+        if whole:
+            _keep(plan, row)
+    if whole and cut == Cut() and given.model == "auto":
         rows = [row for name in _NAMES if (row := _kept(plan, name))]
         given.page.write_text(report.page(rows, skipped), encoding="utf-8")
         print(f"written: {given.page}")
