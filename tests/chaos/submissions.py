@@ -17,18 +17,23 @@ _BEGINS = datetime(2020, 1, 1, tzinfo=UTC)
 
 WIDE = 14
 """Series of a wide forecast, which runs in parts."""
+PART = 5
+"""Series of each of them."""
 KEYS = 3
 KEY_LIMIT = 2
 """Jobs that share one of so many concurrency keys, and may run at a time."""
 
 SHARES = {
-    "echo": 28,
+    "echo": 22,
     "slow echo": 18,
     "keyed echo": 8,
     "chained echo": 8,
     "forecast": 10,
     "wide forecast": 3,
     "inline forecast": 6,
+    "backtest": 2,
+    "explanation": 2,
+    "strategy": 2,
     "analysis": 8,
     "ingest": 11,
 }
@@ -42,6 +47,9 @@ TYPES = {
     "wide forecast": "forecast.run",
     "forecast": "forecast.run",
     "inline forecast": "forecast.run",
+    "backtest": "forecast.backtest",
+    "explanation": "forecast.explain",
+    "strategy": "strategy.backtest",
     "analysis": "analysis.run",
     "ingest": "ingest.run",
 }
@@ -120,18 +128,26 @@ def _params(
         longest = 2.0 if kind == "slow echo" else 0.5
         seconds = round(rng.uniform(0.2, longest), 1)
         return {"payload": {"number": number}, "duration_s": seconds}, ()
-    if kind == "inline forecast":
-        rows = [
-            {"ds": _iso(_BEGINS + timedelta(hours=at)), "y": 10 + at % 24 + number % 7}
-            for at in range(72)
-        ]
-        return {"data": rows, **_forecast()}, ()
+    if kind in ("inline forecast", "backtest", "explanation", "strategy"):
+        return _inline(kind, number), ()
     if kind == "ingest":
         return {}, (upload_key(number),)
     count = WIDE if kind == "wide forecast" else rng.choice((1, 1, 2))
     series = tuple(sorted(rng.sample(STORED, count)))
     params: dict[str, Any] = {"series": list(series)}
+    if kind == "wide forecast":
+        params["panel"] = PART
     return (params if kind == "analysis" else params | _forecast()), series
+
+
+def _inline(kind: str, number: int) -> dict[str, Any]:
+    rows = [
+        {"ds": _iso(_BEGINS + timedelta(hours=at)), "y": 10 + at % 24 + number % 7}
+        for at in range(72)
+    ]
+    if kind == "strategy":
+        return {"data": rows, "strategy": "momentum"}
+    return {"data": rows, **_forecast()}
 
 
 def _forecast() -> dict[str, Any]:

@@ -375,9 +375,17 @@ def test_the_parts_of_a_job_are_no_jobs_of_their_own():
     assert checks & {ACCOUNTED, PARTS} == set()
 
 
-def test_the_load_has_jobs_of_every_type_in_the_catalogue():
+NOT_DRAWN = {
+    # They look at the registry or at what other jobs stored, so what they have to
+    # give does not follow from their number.
+    *("forecast.monitor", "forecast.train", "forecast.whatif"),
+    *("model.promote", "model.rollback"),
+}
+
+
+def test_the_load_has_jobs_of_every_type_whose_result_follows_from_its_number():
     drawn = {submissions.make_submission(SEED, number).type for number in range(500)}
-    assert drawn == set(job_types())
+    assert drawn == set(job_types()) - NOT_DRAWN
 
 
 @pytest.mark.servers

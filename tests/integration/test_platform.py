@@ -109,6 +109,7 @@ def test_a_large_forecast_runs_in_parts_and_has_one_result(stack):
     params = {
         "series": {"tag": "parted"},
         "horizon": 3,
+        "panel": 40,
         "model": "seasonal_naive",
         "backtest": {"windows": 1},
     }
