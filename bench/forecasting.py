@@ -342,16 +342,16 @@ def measure(servers: Servers, plan: Plan, *, folder: Path) -> list[Aim]:
     """Run all that the plan asks for, each on a platform of its own."""
     aims: list[Aim] = []
     if plan.series:
-        with running_course(servers, name="bench_one", folder=folder) as course:
+        with running_course(servers, name="panels_one", folder=folder) as course:
             one = panel(course, plan, workers=1)
             alone = beside(course, plan, folder=folder)
-        named = {"name": "bench_two", "folder": folder, "workers": 2}
+        named = {"name": "panels_two", "folder": folder, "workers": 2}
         with running_course(servers, **named) as course:  # type: ignore[arg-type]  # a plain dict
             two = panel(course, plan, workers=2)
         aims += panel_aims(one, two, alone)
     if not plan.many and not plan.points:
         return aims
-    with running_course(servers, name="bench_many", folder=folder) as course:
+    with running_course(servers, name="panels_many", folder=folder) as course:
         if plan.many:
             found = growth(memory(course, plan))
             name = f"worker over {plan.many:,} series, growth"

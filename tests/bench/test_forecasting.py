@@ -114,7 +114,7 @@ def test_the_memory_is_seen_after_the_parts(
     monkeypatch.setattr(forecasting, "PART", 25)
     monkeypatch.setattr(forecasting, "_LOOK_EVERY_S", 0.005)
     servers = Servers(postgres_server, rabbitmq_server, {})
-    named = {"name": "bench_memory_tiny", "folder": tmp_path}
+    named = {"name": "panels_memory_tiny", "folder": tmp_path}
     with forecasting.running_course(servers, **named) as course:
         samples = forecasting.memory(course, TINY)
     assert len(samples) >= 3
