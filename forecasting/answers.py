@@ -6,18 +6,21 @@ import numpy as np
 
 from forecasting.arrays import FloatArray, TimeArray
 from forecasting.backtest import Problem, Trial
-from forecasting.calibration import coverage_by_step
-from forecasting.evaluation import Evaluation, Scored, evaluate, mean_scaled, told
-from forecasting.intervals import LEAST_FOLDS, conformal_offsets
+from forecasting.calibration import Band, banded, coverage_by_step, left_out_bands
+from forecasting.evaluation import (
+    Evaluation,
+    evaluate,
+    mean_scaled,
+    scored_windows,
+    told,
+)
 from forecasting.learning import Evidence, Learned
-from forecasting.losses import mae, seasonal_error
+from forecasting.losses import mae
 from forecasting.members import Line
 from forecasting.options import ForecastOptions
 from forecasting.prediction import Prediction
 
 BLEND = "blend"
-_Band = tuple[FloatArray, FloatArray]
-"""Quantile offsets of a window in scales, and the size of every series beside it."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ class Seen:
     evidence: Evidence
     options: ForecastOptions
     levels: tuple[float, ...]
-    bands: dict[int, _Band]
+    bands: dict[int, Band]
 
 
 def look_at(evidence: Evidence, *, options: ForecastOptions) -> Seen:
@@ -141,12 +144,7 @@ def look_at(evidence: Evidence, *, options: ForecastOptions) -> Seen:
         What `compose` needs for each series.
     """
     levels = tuple(sorted(options.quantiles))
-    bands: dict[int, _Band] = {}
-    for window in range(min(options.windows, evidence.residuals.scaled.shape[1])):
-        rows = evidence.residuals.rows(without=window)
-        if levels and len(rows) >= LEAST_FOLDS:
-            offsets = conformal_offsets(rows, levels=levels)
-            bands[window] = offsets, evidence.residuals.own(without=window)
+    bands = left_out_bands(evidence.residuals, levels=levels, windows=options.windows)
     return Seen(evidence, options, levels, bands)
 
 
@@ -228,36 +226,14 @@ def compose_unseen(
 
 
 def _evaluation(problem: Problem, seen: Seen, row: int) -> Evaluation | None:
-    trial, mean = seen.evidence.trials[row], seen.evidence.earlier[row]
-    windows = min(seen.options.windows, len(trial.cutoffs))
-    quantiles: dict[float, FloatArray] = {}
-    if windows and all(window in seen.bands for window in range(windows)):
-        rows = [
-            mean[w] + seen.bands[w][0] * (trial.scale[w] * seen.bands[w][1][row])
-            for w in range(windows)
-        ]
-        quantiles = dict(zip(seen.levels, np.stack(rows, axis=1), strict=True))
-    known = problem.series.known
-    scored = Scored(
-        actual=trial.actual[:windows],
-        mean=mean[:windows],
-        baseline=trial.baseline[:windows],
-        quantiles=quantiles,
-        scale=_scales(known, trial, windows, season=problem.season, power=1),
-        squared_scale=_scales(known, trial, windows, season=problem.season, power=2),
+    whole = seen.evidence.trials[row]
+    trial = whole.some(range(min(seen.options.windows, len(whole.cutoffs))))
+    mean = seen.evidence.earlier[row][: len(trial.cutoffs)]
+    quantiles = banded(
+        seen.bands, row=row, mean=mean, scale=trial.scale, levels=seen.levels
     )
+    scored = scored_windows(problem, trial, mean=mean, quantiles=quantiles)
     return evaluate(scored, baseline=problem.baseline)
-
-
-def _scales(
-    known: FloatArray, trial: Trial, windows: int, *, season: int, power: int
-) -> FloatArray:
-    return np.array(
-        [
-            seasonal_error(known[: cutoff + 1], season=season, power=power)
-            for cutoff in trial.cutoffs[:windows]
-        ]
-    )
 
 
 def _candidates(

@@ -1,5 +1,6 @@
 """Rolling-origin backtests: the same code path as the forecast, cut off earlier."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
@@ -137,23 +138,19 @@ class Problem:
             cutoff_time=plain.times[-1],
             future_times=plain.future_times,
         )
-        return ModelContext(
-            **{name: getattr(plain, name) for name in _PLAIN},
+        return replace(
+            plain,
             names=found.names,
             covariates=found.past,
             future_covariates=found.future,
+            notes=found.notes,
         )
 
 
-_PLAIN = (
-    "horizon",
-    "season",
-    "long_season",
-    "times",
-    "future_times",
-    "seed",
-    "attributes",
-)
+def baseline_of(problems: Sequence[Problem]) -> str:
+    """Name the baseline that most of the series have."""
+    names = Counter(problem.baseline for problem in problems)
+    return names.most_common(1)[0][0]
 
 
 @dataclass(frozen=True)
@@ -201,7 +198,8 @@ def plan_cutoffs(problem: Problem, *, windows: int, most: int) -> tuple[int, ...
 
     The evaluation takes the latest windows, end to end. The windows before it keep the
     phase of the season, and rotate through a second season (the days of a week), when
-    the series is long enough for that.
+    the series is long enough for that. A window before the covariates were known could
+    not have been forecast, and is left out.
 
     Args:
         problem: the series and the horizon.
@@ -222,7 +220,8 @@ def plan_cutoffs(problem: Problem, *, windows: int, most: int) -> tuple[int, ...
         return ()
     stride = _stride(problem, room=evaluation[-1] - first)
     earlier = range(evaluation[-1] - stride, first - 1, -stride)
-    return (*evaluation, *earlier)[:most]
+    planned = (*evaluation, *earlier)[:most]
+    return tuple(cutoff for cutoff in planned if problem.informed(cutoff))
 
 
 def _stride(problem: Problem, *, room: int) -> int:

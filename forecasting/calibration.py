@@ -1,6 +1,6 @@
 """Quantiles of a group of series from the errors that its backtests really made."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,6 +88,71 @@ def _own_sizes(scaled: FloatArray) -> FloatArray:
     return np.where(enough, np.clip(ratio, *_OWN_RANGE), 1.0)
 
 
+@dataclass(frozen=True)
+class Band:
+    """Quantile offsets of one window, made without its own errors.
+
+    Attributes:
+        offsets: in scales of the series, shape (levels, horizon).
+        sizes: of each series beside the group, shape (series,).
+    """
+
+    offsets: FloatArray
+    sizes: FloatArray
+
+
+def left_out_bands(
+    residuals: Residuals, *, levels: tuple[float, ...], windows: int | None = None
+) -> dict[int, Band]:
+    """Make the quantiles of every window from the errors of all others.
+
+    Args:
+        residuals: of the group.
+        levels: increasing; without any there is no band.
+        windows: so many of the latest windows; None for all.
+
+    Returns:
+        By window; those for which the others are too few are missing.
+    """
+    deepest = residuals.scaled.shape[1]
+    found = {}
+    for window in range(deepest if windows is None else min(windows, deepest)):
+        rows = residuals.rows(without=window)
+        if levels and len(rows) >= LEAST_FOLDS:
+            offsets = conformal_offsets(rows, levels=levels)
+            found[window] = Band(offsets, residuals.own(without=window))
+    return found
+
+
+def banded(
+    bands: Mapping[int, Band],
+    *,
+    row: int,
+    mean: FloatArray,
+    scale: FloatArray,
+    levels: tuple[float, ...],
+) -> dict[float, FloatArray]:
+    """Put the bands around the forecasts of one series' windows.
+
+    Args:
+        bands: of the group.
+        row: the position of the series in the group.
+        mean: its forecasts, shape (windows, horizon).
+        scale: its scale at each cutoff, shape (windows,).
+        levels: of the bands.
+
+    Returns:
+        By level, each shape (windows, horizon); nothing where a window has no band.
+    """
+    windows = range(len(mean))
+    if not windows or any(window not in bands for window in windows):
+        return {}
+    rows = [
+        mean[w] + bands[w].offsets * (scale[w] * bands[w].sizes[row]) for w in windows
+    ]
+    return dict(zip(levels, np.stack(rows, axis=1), strict=True))
+
+
 def coverage_by_step(
     residuals: Residuals, *, levels: tuple[float, float]
 ) -> tuple[FloatArray, int]:
@@ -101,15 +166,11 @@ def coverage_by_step(
         Shares, shape (horizon,), NaN where nothing was observed, and the number of
         windows behind them.
     """
-    windows = residuals.scaled.shape[1]
     inside = np.zeros(residuals.scaled.shape[2])
     seen = np.zeros(residuals.scaled.shape[2])
-    for window in range(windows):
-        others = residuals.rows(without=window)
-        if others.shape[0] < LEAST_FOLDS:
-            continue
-        lower, upper = conformal_offsets(others, levels=levels)
-        own = residuals.scaled[:, window] / residuals.own(without=window)[:, None]
+    for window, band in left_out_bands(residuals, levels=levels).items():
+        lower, upper = band.offsets
+        own = residuals.scaled[:, window] / band.sizes[:, None]
         inside += ((own >= lower) & (own <= upper)).sum(axis=0)
         seen += (~np.isnan(own)).sum(axis=0)
     shares = np.where(seen > 0, inside / np.maximum(seen, 1), np.nan)

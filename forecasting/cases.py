@@ -31,6 +31,7 @@ class ModelContext:
             to forecast, shape (horizon, columns); a column known only for the past is
             all NaN.
         attributes: static attributes of the series, such as its region.
+        notes: what was done to the covariates, in sentences.
     """
 
     horizon: int
@@ -43,6 +44,7 @@ class ModelContext:
     covariates: FloatArray = field(default_factory=_no_columns)
     future_covariates: FloatArray = field(default_factory=_no_columns)
     attributes: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

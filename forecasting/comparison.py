@@ -7,15 +7,9 @@ import numpy as np
 
 from forecasting.answers import BLEND
 from forecasting.arrays import FloatArray
-from forecasting.backtest import Problem
+from forecasting.backtest import Problem, baseline_of
 from forecasting.errors import InvalidSeries
-from forecasting.leaderboard import (
-    Contender,
-    Window,
-    baseline_of,
-    contend,
-    window_table,
-)
+from forecasting.leaderboard import Contender, Window, contend, window_table
 from forecasting.learning import try_all
 from forecasting.members import line_up, regime_of
 from forecasting.models import registered_models

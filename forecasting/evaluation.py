@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from forecasting.arrays import FloatArray
-from forecasting.losses import coverage, mae, pinball, rmse, smape, wql
+from forecasting.backtest import Problem, Trial
+from forecasting.losses import coverage, mae, pinball, rmse, seasonal_error, smape, wql
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,42 @@ class Scored:
     quantiles: dict[float, FloatArray]
     scale: FloatArray
     squared_scale: FloatArray
+
+
+def scored_windows(
+    problem: Problem,
+    trial: Trial,
+    *,
+    mean: FloatArray,
+    quantiles: dict[float, FloatArray],
+) -> Scored:
+    """Put what a method forecast for the windows of one series beside what happened.
+
+    Args:
+        problem: the series.
+        trial: its windows.
+        mean: the method's forecasts, shape (windows, horizon).
+        quantiles: by level, each of the same shape; may be empty.
+
+    Returns:
+        What can be evaluated.
+    """
+    known = problem.series.known
+    scale, squared_scale = (
+        [
+            seasonal_error(known[: cutoff + 1], season=problem.season, power=power)
+            for cutoff in trial.cutoffs
+        ]
+        for power in (1, 2)
+    )
+    return Scored(
+        actual=trial.actual,
+        mean=mean,
+        baseline=trial.baseline,
+        quantiles=quantiles,
+        scale=np.array(scale, dtype=np.float64),
+        squared_scale=np.array(squared_scale, dtype=np.float64),
+    )
 
 
 def evaluate(scored: Scored, *, baseline: str) -> Evaluation | None:

@@ -78,7 +78,8 @@ def run_heats(
     some = [problems[place] for place in sample], [trials[place] for place in sample]
     first = [_first_windows(trial) for trial in some[1]]
     _run_local(*some, _local(heats.names), tell, windows=first)
-    _drop_failed(heats, some[1], first)
+    heats.left_out |= untested(some[1], heats.names, windows=first)
+    _keep(heats)
     _drop_hopeless(heats, some[1], first)
     rest = [
         [w for w in range(len(trial.cutoffs)) if w not in set(done)]
@@ -141,22 +142,35 @@ def _first_windows(trial: Trial) -> Sequence[int]:
     return range(windows - first if windows >= 2 * first else 0, windows)
 
 
-def _drop_failed(
-    heats: Heats, trials: Sequence[Trial], windows: Sequence[Sequence[int]]
-) -> None:
-    # A model that failed in every window of every series was never tested.
-    tested = sum(len(done) for done in windows)
-    for name in heats.names:
-        failures = [trial.failures.get(name, {}) for trial in trials]
+def untested(
+    trials: Sequence[Trial],
+    names: Sequence[str],
+    *,
+    windows: Sequence[Sequence[int]] | None = None,
+) -> dict[str, str]:
+    """Name the models that failed in every window of every series, and why.
+
+    Args:
+        trials: one a series.
+        names: of the models.
+        windows: those that were run, one list a series; None for all.
+
+    Returns:
+        The first failure of each; empty where there is no window.
+    """
+    ran = windows or [range(len(trial.cutoffs)) for trial in trials]
+    tested = sum(len(done) for done in ran)
+    found = {}
+    for name in names:
         failed = [
-            one[window]
-            for one, done in zip(failures, windows, strict=True)
+            trial.failures[name][window]
+            for trial, done in zip(trials, ran, strict=True)
             for window in done
-            if window in one
+            if window in trial.failures.get(name, {})
         ]
         if tested and len(failed) == tested:
-            heats.left_out[name] = failed[0]
-    _keep(heats)
+            found[name] = failed[0]
+    return found
 
 
 def _drop_hopeless(

@@ -7,16 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from forecasting.arrays import FloatArray, TimeArray
+from forecasting.arrays import TimeArray
 from forecasting.backtest import Problem, plan_cutoffs, start_trial
 from forecasting.errors import InvalidSeries
 from forecasting.evaluation import (
     Evaluation,
-    Scored,
     evaluate,
     pool_evaluations,
+    scored_windows,
 )
-from forecasting.losses import seasonal_error
 from forecasting.options import ForecastOptions
 from forecasting.panel import PanelSeries, pose
 from forecasting.prediction import Prediction
@@ -62,10 +61,8 @@ def ground(series: Sequence[PanelSeries], *, options: ForecastOptions) -> Ground
     return Ground(first, seen.hexdigest(), windows) if windows else None
 
 
-def _cutoffs(problem: Problem, options: ForecastOptions) -> list[int]:
-    # A window before the covariates were known could not have been forecast.
-    planned = plan_cutoffs(problem, windows=options.windows, most=options.windows)
-    return [cutoff for cutoff in planned if problem.informed(cutoff)]
+def _cutoffs(problem: Problem, options: ForecastOptions) -> tuple[int, ...]:
+    return plan_cutoffs(problem, windows=options.windows, most=options.windows)
 
 
 def judge(
@@ -150,30 +147,16 @@ def _evaluation(
     trial = start_trial(problem, cutoffs=cutoffs)
     levels = tuple(sorted(options.quantiles))
     told = all(len(one.quantiles) == len(levels) for one in made)
-    return evaluate(
-        Scored(
-            actual=trial.actual,
-            mean=np.array([one.mean for one in made]),
-            baseline=trial.baseline,
-            quantiles={
-                level: np.array([one.quantiles[level] for one in made])
-                for level in (levels if told else ())
-            },
-            scale=_scales(problem, cutoffs, 1),
-            squared_scale=_scales(problem, cutoffs, 2),
-        ),
-        baseline=problem.baseline,
+    scored = scored_windows(
+        problem,
+        trial,
+        mean=np.array([one.mean for one in made]),
+        quantiles={
+            level: np.array([one.quantiles[level] for one in made])
+            for level in (levels if told else ())
+        },
     )
-
-
-def _scales(problem: Problem, cutoffs: Sequence[int], power: int) -> FloatArray:
-    known = problem.series.known
-    return np.array(
-        [
-            seasonal_error(known[: cutoff + 1], season=problem.season, power=power)
-            for cutoff in cutoffs
-        ]
-    )
+    return evaluate(scored, baseline=problem.baseline)
 
 
 def span_of(series: Sequence[PanelSeries]) -> tuple[Any, Any]:

@@ -1,6 +1,5 @@
 """Compare models on the same rolling-origin windows, and say how sure the order is."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,11 +7,9 @@ import numpy as np
 from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 
 from forecasting.arrays import FloatArray, TimeArray
-from forecasting.backtest import Problem, Trial
-from forecasting.calibration import Residuals, coverage_by_step, pool
-from forecasting.evaluation import Evaluation, Scored, evaluate
-from forecasting.intervals import LEAST_FOLDS, conformal_offsets
-from forecasting.losses import seasonal_error
+from forecasting.backtest import Problem, Trial, baseline_of
+from forecasting.calibration import banded, coverage_by_step, left_out_bands, pool
+from forecasting.evaluation import Evaluation, Scored, evaluate, scored_windows
 
 # Below so many pairs a test can say nothing.
 _LEAST_PAIRS = 4
@@ -85,8 +82,16 @@ def contend(
     """
     errors = [trial.actual - mean for trial, mean in zip(trials, means, strict=True)]
     residuals = pool(errors, scales=[trial.scale for trial in trials])
+    bands = left_out_bands(residuals, levels=levels)
     scored = [
-        _scored(problem, trial, mean, _quantiles(residuals, row, (trial, mean), levels))
+        scored_windows(
+            problem,
+            trial,
+            mean=mean,
+            quantiles=banded(
+                bands, row=row, mean=mean, scale=trial.scale, levels=levels
+            ),
+        )
         for row, (problem, trial, mean) in enumerate(
             zip(problems, trials, means, strict=True)
         )
@@ -111,46 +116,6 @@ def contend(
         pairs=pairs,
         coverage_by_step=shares,
         failed=sum(len(trial.failures.get(name, {})) for trial in trials),
-    )
-
-
-def _quantiles(
-    residuals: Residuals,
-    row: int,
-    made: tuple[Trial, FloatArray],
-    levels: tuple[float, ...],
-) -> dict[float, FloatArray]:
-    trial, mean = made
-    bands = []
-    for window in range(len(trial.cutoffs)):
-        rows = residuals.rows(without=window)
-        if not levels or len(rows) < LEAST_FOLDS:
-            return {}
-        size = trial.scale[window] * residuals.own(without=window)[row]
-        bands.append(mean[window] + size * conformal_offsets(rows, levels=levels))
-    if not bands:
-        return {}
-    return dict(zip(levels, np.stack(bands, axis=1), strict=True))
-
-
-def _scored(
-    problem: Problem, trial: Trial, mean: FloatArray, quantiles: dict[float, FloatArray]
-) -> Scored:
-    known = problem.series.known
-    scales = [
-        [
-            seasonal_error(known[: cutoff + 1], season=problem.season, power=power)
-            for cutoff in trial.cutoffs
-        ]
-        for power in (1, 2)
-    ]
-    return Scored(
-        actual=trial.actual,
-        mean=mean,
-        baseline=trial.baseline,
-        quantiles=quantiles,
-        scale=np.array(scales[0], dtype=np.float64),
-        squared_scale=np.array(scales[1], dtype=np.float64),
     )
 
 
@@ -185,12 +150,6 @@ def _relative(trials: Sequence[Trial], means: Sequence[FloatArray]) -> float | N
     known = ~np.isnan(own) & ~np.isnan(reference)
     total = float(reference[known].sum())
     return float(own[known].sum()) / total if total > 0 else None
-
-
-def baseline_of(problems: Sequence[Problem]) -> str:
-    """Name the baseline that most of the series have."""
-    names = Counter(problem.baseline for problem in problems)
-    return names.most_common(1)[0][0]
 
 
 def _baselines(trials: Sequence[Trial]) -> list[FloatArray]:

@@ -1,6 +1,5 @@
 """Learn a group of series: who forecasts them, with what weights, how wide to be."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from forecasting.arrays import FloatArray
 from forecasting.backtest import (
     Problem,
     Trial,
+    baseline_of,
     plan_cutoffs,
     start_trial,
 )
@@ -23,7 +23,7 @@ from forecasting.blend import (
 )
 from forecasting.calibration import Residuals, pool
 from forecasting.errors import ModelUnfit
-from forecasting.heats import Heats, run_all, run_heats
+from forecasting.heats import Heats, run_all, run_heats, untested
 from forecasting.members import Line, line_up, regime_of
 from forecasting.models import Fitted, registered_models
 from forecasting.options import ForecastOptions
@@ -111,10 +111,7 @@ def learn(
         What was learned, and the evidence for it.
     """
     line = line_up(regime_of(problems), options=options)
-    trials = tuple(
-        start_trial(problem, cutoffs=_cutoffs(problem, line, options))
-        for problem in problems
-    )
+    trials = _start(problems, line, options)
     auto, heats = not options.named, Heats(())
     if flat:
         choice = _baselines(problems, trials, "the series never changes: forecast by")
@@ -156,30 +153,25 @@ def try_all(
     Returns:
         One trial a series, and the blend's means with weights from earlier windows.
     """
-    trials = tuple(
-        start_trial(problem, cutoffs=_cutoffs(problem, line, options))
-        for problem in problems
-    )
+    trials = _start(problems, line, options)
     run_all(problems, trials, line=line, tell=tell)
     auto = not options.named
-    names = _fit_once(trials, line.names) if auto else line.names
+    failed = untested(trials, line.names) if auto else {}
+    names = tuple(name for name in line.names if name not in failed)
     losses = measure(trials, names=names)
     return trials, _blended(trials, losses, gated=auto, later=False)
 
 
-def _fit_once(trials: Sequence[Trial], names: tuple[str, ...]) -> tuple[str, ...]:
-    # A model that failed in every window of every series was never tested.
+def _start(
+    problems: Sequence[Problem], line: Line, options: ForecastOptions
+) -> tuple[Trial, ...]:
     return tuple(
-        name
-        for name in names
-        if any(len(trial.failures[name]) < len(trial.cutoffs) for trial in trials)
+        start_trial(
+            problem,
+            cutoffs=plan_cutoffs(problem, windows=options.windows, most=line.windows),
+        )
+        for problem in problems
     )
-
-
-def _cutoffs(problem: Problem, line: Line, options: ForecastOptions) -> list[int]:
-    # A window before the covariates were known could not have been forecast.
-    planned = plan_cutoffs(problem, windows=options.windows, most=line.windows)
-    return [cutoff for cutoff in planned if problem.informed(cutoff)]
 
 
 def _choose(
@@ -204,10 +196,9 @@ def _choose(
 def _baselines(
     problems: Sequence[Problem], trials: Sequence[Trial], why: str
 ) -> _Choice:
-    common = Counter(problem.baseline for problem in problems).most_common(1)[0][0]
     means = tuple(trial.baseline for trial in trials)
     nobody = np.ones((len(trials), 0))
-    return _Choice((), nobody, means, means, (f"{why} {common}",))
+    return _Choice((), nobody, means, means, (f"{why} {baseline_of(problems)}",))
 
 
 def _able_weights(

@@ -9,7 +9,7 @@ import numpy as np
 
 from forecasting.arrays import FloatArray, TimeArray
 from forecasting.backtest import Problem
-from forecasting.covariates import AnyCovariate, align
+from forecasting.covariates import AnyCovariate
 from forecasting.errors import InvalidSeries
 from forecasting.frequency import Frequency, parse_frequency, season_lengths
 from forecasting.grid import RegularSeries, Span, regularise
@@ -105,7 +105,8 @@ def pose(
     for place, gridded in regular.items():
         problem = _problem(plain, series[place], gridded)
         try:
-            notes[place] = _covariate_notes(problem)
+            # Every covariate has to be known where the final forecast needs it.
+            notes[place] = problem.context(problem.final).notes
         except InvalidSeries as error:
             failed[place] = str(error)
         else:
@@ -138,19 +139,6 @@ def _span(series: Sequence[PanelSeries], options: ForecastOptions) -> Span:
     if not ends:
         return None, None
     return min(first for first, _ in ends), max(latest for _, latest in ends)
-
-
-def _covariate_notes(problem: Problem) -> tuple[str, ...]:
-    # Every covariate has to be known where the final forecast needs it.
-    plain = problem.context(problem.final)
-    if not problem.covariates:
-        return ()
-    return align(
-        problem.covariates,
-        grid_times=plain.times,
-        cutoff_time=plain.times[-1],
-        future_times=plain.future_times,
-    ).notes
 
 
 def _usable(seasons: Sequence[int], points: list[int]) -> Seasons:

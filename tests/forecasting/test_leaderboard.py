@@ -5,8 +5,8 @@ import functools
 import numpy as np
 import pytest
 
-from forecasting.backtest import Trial, plan_cutoffs, start_trial
-from forecasting.leaderboard import baseline_of, contend, window_table
+from forecasting.backtest import Trial, baseline_of, plan_cutoffs, start_trial
+from forecasting.leaderboard import contend, window_table
 from tests.forecasting import naive
 from tests.forecasting.synthetic import wave
 from tests.forecasting.test_backtest import pose
