@@ -7,14 +7,13 @@ not count brings in the libraries.
 
 import hashlib
 import json
-import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.load import Refused
+from bench.load import answer_apart
 
 
 @dataclass(frozen=True)
@@ -42,16 +41,7 @@ def run_apart(order: Order) -> Told:
     Raises:
         Refused: it did not end well.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.bare"],
-        input=json.dumps(asdict(order)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise Refused(done.stderr[-2000:])
-    return Told(**json.loads(done.stdout))
+    return Told(**answer_apart("bench.bare", asdict(order)))
 
 
 def run(order: Order) -> Told:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -55,16 +56,26 @@ def run_apart(order: Order) -> Told:
     Raises:
         Refused: a platform did not answer as expected.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.load"],
-        input=json.dumps(asdict(order)),
+    return Told(**answer_apart("bench.load", asdict(order)))
+
+
+def answer_apart(module: str, order: Mapping[str, Any]) -> dict[str, Any]:
+    """Give an order to ``python -m module`` and return what it prints, both JSON.
+
+    Raises:
+        Refused: it did not end well.
+    """
+    done = subprocess.run(  # noqa: S603 - a module of ours
+        [sys.executable, "-m", module],
+        input=json.dumps(order),
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
         raise Refused(done.stderr[-2000:])
-    return Told(**json.loads(done.stdout))
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def run(order: Order) -> Told:

@@ -8,6 +8,9 @@ import numpy as np
 
 from forecasting.arrays import FloatArray, TimeArray
 
+_LONGEST_SHORT_SEASON = 12
+_RARE = 0.2
+
 
 def _no_columns() -> FloatArray:
     return np.empty((0, 0))
@@ -107,3 +110,16 @@ class Regime:
     zeros: float
     positive: bool
     covariates: int
+
+    @property
+    def short_season(self) -> bool:
+        """Whether smoothing methods suit.
+
+        On weeks of a year and hours they did no better than the naive forecast.
+        """
+        return self.season <= _LONGEST_SHORT_SEASON
+
+    @property
+    def intermittent(self) -> bool:
+        """Whether demand is rare."""
+        return self.zeros > _RARE

@@ -60,7 +60,6 @@ class Evidence:
     Attributes:
         line: what was tried.
         trials: one a series.
-        weights: the final weights, shape (series, members).
         earlier: the blend's means with weights from earlier windows only, one a
             series, shape (windows, horizon).
         residuals: of the blend with weights from all other windows.
@@ -70,7 +69,6 @@ class Evidence:
 
     line: Line
     trials: tuple[Trial, ...]
-    weights: FloatArray
     earlier: tuple[FloatArray, ...]
     residuals: Residuals
     left_out: dict[str, str]
@@ -126,7 +124,6 @@ def learn(
     evidence = Evidence(
         line=line,
         trials=trials,
-        weights=choice.weights,
         earlier=choice.earlier,
         residuals=residuals,
         left_out=heats.left_out,

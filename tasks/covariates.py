@@ -169,17 +169,6 @@ def covariate_reader(
     return _Reader(params, context, as_of, _series_ids(params, context)).read
 
 
-def read_covariates(
-    params: CovariateParams, context: JobContext, item: Input
-) -> tuple["AnyCovariate", ...]:
-    """Read the covariates of one series; for many, ``covariate_reader`` reads once.
-
-    Raises:
-        InvalidData: as ``covariate_reader``.
-    """
-    return covariate_reader(params, context)(item)
-
-
 @dataclass
 class _Reader:
     params: CovariateParams

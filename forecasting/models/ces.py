@@ -5,17 +5,12 @@ from forecasting.fitting import library_mean, recent, require_points
 from forecasting.models import ModelContext, Regime, model
 
 _LEAST_POINTS = 6
-# On weeks of a year and hours it did no better than the naive forecast.
-_LONGEST_SEASON_SUITED = 12
-
-
 # Of two dozen years, complex smoothing makes too much.
 _LEAST_SUITED = 40
 
 
 def _suits(regime: Regime) -> bool:
-    long_enough = regime.points >= _LEAST_SUITED
-    return long_enough and regime.season <= _LONGEST_SEASON_SUITED
+    return regime.points >= _LEAST_SUITED and regime.short_season
 
 
 def _cost(regime: Regime) -> float:

@@ -7,11 +7,10 @@ from forecasting.fitting import recent
 from forecasting.models import ModelContext, Regime, milliseconds, model
 
 _SMOOTHING = 0.1
-_INTERMITTENT = 0.2
 
 
 def _suits(regime: Regime) -> bool:
-    return regime.zeros > _INTERMITTENT
+    return regime.intermittent
 
 
 @model("croston", suits=_suits, cost=milliseconds(0.3), calibration=30)

@@ -8,11 +8,10 @@ from forecasting.models import ModelContext, Regime, model
 _LEAST_POINTS = 8
 # A longer season has as many parameters; the method has no answer to that.
 _LONGEST_SEASON = 24
-_LONGEST_SEASON_SUITED = 12
 
 
 def _suits(regime: Regime) -> bool:
-    return regime.season <= _LONGEST_SEASON_SUITED
+    return regime.short_season
 
 
 def _cost(regime: Regime) -> float:

@@ -24,7 +24,6 @@ _ROUND_OFF = 1e-9
 _FLAT = 1e-12
 _WEEKS_OF_A_YEAR = 52
 _HOURS_OF_A_DAY = 24
-_INTERMITTENT = 0.2
 
 
 # Short series of years and quarters flatter a regression in one window and punish it in
@@ -34,7 +33,7 @@ _LEAST_SUITED = 60
 
 def _suits(regime: Regime) -> bool:
     least = max(3 * regime.season, _LEAST_SUITED)
-    return regime.points >= least and regime.zeros <= _INTERMITTENT
+    return regime.points >= least and not regime.intermittent
 
 
 def _cost(regime: Regime) -> float:

@@ -5,12 +5,10 @@ from forecasting.fitting import library_mean, recent, require_points
 from forecasting.models import ModelContext, Regime, model
 
 _LEAST_POINTS = 5
-# On weeks of a year and hours it did no better than the naive forecast.
-_LONGEST_SEASON_SUITED = 12
 
 
 def _suits(regime: Regime) -> bool:
-    return regime.season <= _LONGEST_SEASON_SUITED
+    return regime.short_season
 
 
 def _cost(regime: Regime) -> float:

@@ -6,13 +6,14 @@ that a client that signs wrongly is refused here as it would be by a real store.
 
 import hashlib
 import hmac
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+from tests.tasks.served import served
 
 ACCESS_KEY, SECRET_KEY, REGION = "AKIDTEST", "a-secret/of+the+test", "eu-test-1"
 BUCKET = "models"
@@ -36,15 +37,9 @@ def serving() -> Iterator[FakeBucket]:
     """Serve an empty bucket on a port of this machine."""
     bucket = FakeBucket()
     handler = type("Handler", (_Handler,), {"bucket": bucket})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    bucket.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield bucket
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(handler) as url:
+        bucket.url = url
+        yield bucket
 
 
 def signature(

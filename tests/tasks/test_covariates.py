@@ -11,7 +11,6 @@ from tasks.covariates import (
     CovariateParams,
     attributes_of,
     covariate_reader,
-    read_covariates,
 )
 from tasks.errors import InvalidData
 from tasks.inputs import Input
@@ -21,6 +20,11 @@ from tests.tasks.series import HOUR, START, store
 NAN = np.nan
 ROW = {"ds": "2026-01-01T00:00:00Z", "value": 1}
 INLINE = {"name": "x", "rows": [ROW]}
+
+
+def read_covariates(params, context, item):
+    """Read those of one series."""
+    return covariate_reader(params, context)(item)
 
 
 def _params(*covariates, **more) -> CovariateParams:

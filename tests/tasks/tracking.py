@@ -2,13 +2,14 @@
 
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.tasks.served import served
 
 _CLAUSE = re.compile(r"(tags\.`([^`]+)`|attributes\.(status)) = '([^']*)'")
 
@@ -32,15 +33,9 @@ def serving() -> Iterator[FakeTracking]:
     """Serve an empty tracking server on a port of this machine."""
     tracking = FakeTracking()
     handler = type("Handler", (_Handler,), {"tracking": tracking})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    tracking.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield tracking
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(handler) as url:
+        tracking.url = url
+        yield tracking
 
 
 class _Handler(BaseHTTPRequestHandler):
