@@ -2,7 +2,8 @@
 
 A test compares both, so a column added in one place only is a failure. The tables of
 webhooks, schedules and limits are in ``db/tables_delivery.py``, those of trained
-versions in ``db/tables_registry.py``, those of drift in ``db/tables_monitoring.py``.
+versions in ``db/tables_registry.py``, those of drift in ``db/tables_monitoring.py``,
+those of sources in ``db/tables_sources.py``.
 """
 
 import sqlalchemy as sa
@@ -223,6 +224,8 @@ series = sa.Table(
     sa.Column("tags", ARRAY(sa.Text), nullable=False),
     sa.Column("created_at", _INSTANT, nullable=False),
     sa.Column("updated_at", _INSTANT, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False, server_default="observed"),
+    sa.CheckConstraint("kind IN ('observed', 'forecast')", name="kind"),
     sa.UniqueConstraint("tenant_id", "key"),
     sa.Index(None, "tags", postgresql_using="gin"),
 )
@@ -253,6 +256,7 @@ obs_version = sa.Table(
     sa.Column("status", sa.Text),
     sa.Column("basis", sa.Text, nullable=False),
     sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("issued_at", _INSTANT),
 )
 
 uploads = sa.Table(
@@ -277,6 +281,17 @@ ingest_runs = sa.Table(
     sa.Column("sha256", sa.Text),
     sa.Column("counts", JSONB, nullable=False),
     sa.Column("created_at", _INSTANT, nullable=False),
+    sa.Column("source_id", sa.Text, sa.ForeignKey("sources.id")),
+    sa.Column("partition_id", sa.Text),
+    sa.Column("state", sa.Text, nullable=False, server_default="succeeded"),
+    sa.Column("detail", JSONB),
+    sa.CheckConstraint("state IN ('succeeded', 'partial', 'failed')", name="state"),
+)
+sa.Index(
+    "ix_ingest_runs_source_id_id",
+    ingest_runs.c.source_id,
+    ingest_runs.c.id,
+    postgresql_where=ingest_runs.c.source_id.is_not(None),
 )
 
 forecasts = sa.Table(

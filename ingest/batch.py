@@ -18,6 +18,12 @@ ROWS = pa.schema(
 )
 """Good rows: the start of the interval, a finite value, the 1-based row in the file."""
 
+PUBLISHED = pa.field("published_at", INSTANT)
+"""Since when the row is known, where the source says; null where it does not."""
+
+ISSUED = pa.field("issued_at", INSTANT)
+"""When the row was forecast; null for observations."""
+
 
 @dataclass(frozen=True, order=True)
 class Rejected:
@@ -33,7 +39,8 @@ class Batch:
     """A piece of a file, at most some ten thousand rows.
 
     Attributes:
-        rows: the good rows, with the schema ``ROWS``.
+        rows: the good rows: the columns of ``ROWS``, then ``PUBLISHED`` and ``ISSUED``
+            where the source says either.
         rejected: the bad rows, in the order of the file.
         missing: how many rows carry a good key and time, but no value.
     """

@@ -20,6 +20,8 @@ class RawRows:
         row_no: 1-based rows of the file, ascending.
         rejected: rows that could not even be cut into columns.
         offset: line minus row of a text file, None where there are no lines.
+        published_at: instants since when the rows are known, or None if no row says.
+        issued_at: instants at which the rows were forecast, or None for observations.
     """
 
     series: pa.Array | None
@@ -28,6 +30,8 @@ class RawRows:
     row_no: pa.Array
     rejected: tuple[Rejected, ...] = ()
     offset: int | None = None
+    published_at: pa.Array | None = None
+    issued_at: pa.Array | None = None
 
 
 @dataclass(frozen=True)

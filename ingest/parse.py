@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.autumn import HELD, Autumn
-from ingest.batch import ROWS, Batch, Rejected
+from ingest.batch import ISSUED, PUBLISHED, ROWS, Batch, Rejected
 from ingest.columns import Fault, RawRows, any_true, false
 from ingest.layout import UploadLayout
 from ingest.numbers import Numbers, parse_values
@@ -64,11 +64,15 @@ def _parse_piece(raw: RawRows, layout: UploadLayout, autumn: Autumn) -> Batch:
         held = times.ambiguous
     placed = pc.and_not(placed, held)
     good = pc.and_(placed, numbers.values.is_valid())
+    said = ((PUBLISHED, raw.published_at), (ISSUED, raw.issued_at))
+    more = [(field, column) for field, column in said if column is not None]
+    schema = pa.schema([*ROWS, *(field for field, _ in more)])
+    columns = [keys, times.instants, numbers.values, raw.row_no]
     everything = pa.RecordBatch.from_arrays(
-        [keys, times.instants, numbers.values, raw.row_no], names=ROWS.names
+        [*columns, *(column for _, column in more)], names=schema.names
     )
     return Batch(
-        everything.filter(good).cast(ROWS),
+        everything.filter(good).cast(schema),
         tuple(sorted((*raw.rejected, *_rejections(raw, faults)))),
         pc.sum(pc.and_(placed, numbers.missing), min_count=0).as_py(),
     )

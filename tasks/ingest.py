@@ -235,18 +235,16 @@ def _opened(context: JobContext, upload: uploads.Upload) -> _CountedFile:
 def _batches(
     file: _CountedFile, layout: "UploadLayout", context: JobContext, *, total: int
 ) -> Iterator["Batch"]:
-    from ingest.connectors.upload import Upload
     from ingest.errors import IngestError, InvalidLayout
+    from ingest.upload import read_batches
 
-    connector = Upload(cast("BinaryIO", file), layout=layout)
     rows = 0
     try:
-        for partition in connector.plan(None, None):
-            for batch in connector.fetch(partition):
-                rows += batch.rows.num_rows
-                done = min(file.taken, total)
-                context.progress(done, total, "bytes", f"{rows} good rows read")
-                yield batch
+        for batch in read_batches(cast("BinaryIO", file), layout=layout):
+            rows += batch.rows.num_rows
+            done = min(file.taken, total)
+            context.progress(done, total, "bytes", f"{rows} good rows read")
+            yield batch
     except IngestError as error:
         field = "layout" if isinstance(error, InvalidLayout) else "upload"
         fault = FieldError(f"/params/{field}", error.detail)

@@ -75,10 +75,10 @@ def load_observations(
 
 
 def _batches(data: bytes, series_key: str, sent: Sent) -> Iterable["Batch"]:
-    from ingest.connectors.upload import read_batches
     from ingest.layout import UploadLayout
     from ingest.parse import parse
     from ingest.records import raw_records
+    from ingest.upload import read_batches
 
     kind = sent["content_type"].lower()
     declared = {"series_key": series_key, **sent.get("layout", {})}

@@ -14,6 +14,7 @@ from db import (  # noqa: F401 - they fill the metadata
     tables_delivery,
     tables_monitoring,
     tables_registry,
+    tables_sources,
 )
 from db.metadata import metadata
 

@@ -8,7 +8,7 @@ from db.tables import metadata
 pytestmark = pytest.mark.servers
 
 _NAMES = set(metadata.tables)
-_HIDDEN = {"processes", "flows", "pace"}
+_HIDDEN = {"processes", "flows", "pace", "rate_limits"}
 _TENANTS = _NAMES - _HIDDEN
 _READ_ONLY = {"tenants", "api_keys", "tenant_limits", "pace"}
 _APPEND_ONLY = {"audit", "registry_versions", "registry_moves"}

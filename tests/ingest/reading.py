@@ -3,8 +3,8 @@
 import io
 from collections import defaultdict
 
-from ingest.connectors.upload import read_batches
 from ingest.layout import UploadLayout
+from ingest.upload import read_batches
 
 
 def read(content: bytes, **declared):

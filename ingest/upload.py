@@ -1,14 +1,11 @@
 """Files that people upload: CSV, NDJSON, Parquet and Arrow with declared columns."""
 
-import io
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
 from types import MappingProxyType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 from ingest.batch import Batch
 from ingest.columns import RawRows
-from ingest.connectors import Partition, connector
 from ingest.formats.delimited import read_delimited
 from ingest.formats.json_lines import read_json_lines
 from ingest.formats.tables import read_arrow, read_parquet
@@ -43,6 +40,7 @@ def read_batches(stream: BinaryIO, *, layout: UploadLayout) -> Iterator[Batch]:
         InvalidLayout: the declaration does not fit the file.
 
     Example:
+        >>> import io
         >>> text = b"ts,value\n2026-03-01T06:00:00Z,1.5\n2026-03-01T07:00:00,2\n"
         >>> layout = UploadLayout("csv", series_key="load")
         >>> batch = next(read_batches(io.BytesIO(text), layout=layout))
@@ -50,35 +48,3 @@ def read_batches(stream: BinaryIO, *, layout: UploadLayout) -> Iterator[Batch]:
         (1, 2, 'time_without_offset')
     """
     return parse(FORMATS[layout.format](stream, layout), layout=layout)
-
-
-@connector("upload")
-class Upload:
-    """One uploaded file: a single partition without ends."""
-
-    def __init__(self, stream: BinaryIO, *, layout: UploadLayout) -> None:
-        """Take an open file at its beginning."""
-        self._stream = stream
-        self._layout = layout
-
-    def plan(
-        self, start: datetime | None, end: datetime | None
-    ) -> tuple[Partition, ...]:
-        """Return the whole file; a file has no index to read a stretch of it by."""
-        return (Partition("file", start, end),)
-
-    def fetch(self, partition: Partition) -> Iterator[Batch]:
-        """Yield the rows of the file, all of them."""
-        del partition
-        self._stream.seek(0)
-        return read_batches(self._stream, layout=self._layout)
-
-    @classmethod
-    def example(cls) -> Self:
-        """Return a small CSV file with one bad row."""
-        text = (
-            b"series,ts,value\n"
-            b"load,2026-03-01T06:00:00Z,1.5\n"
-            b"load,2026-03-01T07:00:00Z,two\n"
-        )
-        return cls(io.BytesIO(text), layout=UploadLayout("csv"))

@@ -1,0 +1,109 @@
+"""Drives a connector: asks, judges, asks again, follows; the same for every source.
+
+The transport may be the outside world or the archive, which is why a parse can be done
+again without a network and gives the same rows.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ingest.connectors import Connector, Page, Partition
+from ingest.exchange import Answer, Pause, RateLimited, Request, Transport, Unreachable
+from ingest.verdicts import GOOD, RETRIED, Verdict
+
+TRIES = 3
+MOST_PAGES = 10_000
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 30.0
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One question, its answer, and what the answer means."""
+
+    request: Request
+    answer: Answer
+    page: Page
+
+
+class Refused(Exception):
+    """A partition cannot be read; the verdict says why, and whether it can later."""
+
+    def __init__(self, verdict: Verdict, request: Request) -> None:
+        super().__init__(verdict, request)
+        self.verdict = verdict
+        self.request = request
+
+    def __str__(self) -> str:
+        return f"{self.verdict.cls}: {self.verdict.detail}"
+
+
+def exchanges(
+    connector: Connector, partition: Partition, *, transport: Transport, pause: Pause
+) -> Iterator[Exchange]:
+    """Read a partition page by page.
+
+    Args:
+        connector: of the source.
+        partition: what to read.
+        transport: what carries the requests.
+        pause: waits some seconds between two tries.
+
+    Raises:
+        Refused: an answer is none that can be used, after three tries where that may
+            help. What was read before must not be stored: the partition is not whole.
+        RateLimited: the source wants a longer pause than a worker should sit through.
+    """
+    waiting = deque(connector.requests(partition))
+    asked: set[str] = set()
+    while waiting:
+        request = waiting.popleft()
+        if request.fingerprint in asked or len(asked) >= MOST_PAGES:
+            detail = "the source leads from page to page in a circle, or without end"
+            raise Refused(Verdict("malformed", detail), request)
+        asked.add(request.fingerprint)
+        found = _asked(connector, partition, request, transport, pause)
+        yield found
+        waiting.extend(found.page.follow)
+
+
+def _asked(
+    connector: Connector,
+    partition: Partition,
+    request: Request,
+    transport: Transport,
+    pause: Pause,
+) -> Exchange:
+    verdict = Verdict("transient", "no answer came")
+    for number in range(TRIES):
+        if number:
+            pause(_pause_s(verdict, number))
+        try:
+            answer = transport.send(request)
+        except Unreachable as error:
+            verdict = Verdict("transient", str(error))
+            continue
+        page = connector.read(request, answer, partition)
+        verdict = page.verdict
+        if verdict.cls in GOOD or verdict.cls == "not_available":
+            return Exchange(request, answer, page)
+        if verdict.cls == "rate_limited":
+            _rest(verdict, number, pause)
+        elif verdict.cls not in RETRIED:
+            break
+    raise Refused(verdict, request)
+
+
+def _rest(verdict: Verdict, number: int, pause: Pause) -> None:
+    wait_s = verdict.wait_s if verdict.wait_s is not None else _LONGEST_PAUSE_S
+    if wait_s > _LONGEST_PAUSE_S or number + 1 == TRIES:
+        raise RateLimited(wait_s, verdict.detail)
+    pause(wait_s)
+
+
+def _pause_s(verdict: Verdict, number: int) -> float:
+    if verdict.cls == "rate_limited":
+        return 0.0  # it has been waited for already
+    grown = _FIRST_PAUSE_S * float(4 ** (number - 1))
+    return min(_LONGEST_PAUSE_S, max(grown, verdict.wait_s or 0.0))

@@ -1,0 +1,133 @@
+"""A local HTTP server around one behaviour, with faults on demand."""
+
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Protocol
+from urllib.parse import parse_qsl, urlsplit
+
+from tests.sources.faults import Fault, FaultPlan
+
+SLOW_S = 0.2
+_HTML = b"<!DOCTYPE html><html><body>Will be right back</body></html>"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request as a behaviour sees it; header names in lower case."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+    def one(self, name: str, default: str = "") -> str:
+        """Return the last value of a parameter."""
+        return dict(self.query).get(name, default)
+
+    def all(self, name: str) -> list[str]:
+        """Return all values of a parameter, in order."""
+        return [value for key, value in self.query if key == name]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a behaviour answers."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Behaviour(Protocol):
+    """A source: what it answers follows from its truth and the call alone."""
+
+    def answer(self, call: Call) -> Reply:
+        """Return the answer to one call."""
+        ...
+
+
+@dataclass
+class Served:
+    """A running server: its address, the calls so far, and the faults to come."""
+
+    url: str
+    plan: FaultPlan
+    calls: list[Call]
+
+
+@contextmanager
+def serve(behaviour: Behaviour, plan: FaultPlan | None = None) -> Iterator[Served]:
+    """Serve a behaviour on a free port of 127.0.0.1."""
+    served = Served("", plan or FaultPlan(), [])
+    lock = threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            call = self._call()
+            with lock:
+                served.calls.append(call)
+                fault = served.plan.next()
+            self._answer(call, fault)
+
+        do_POST = do_HEAD = do_GET
+
+        def log_message(self, *args: object) -> None:
+            """Say nothing: what is asked may hold a secret."""
+
+        def _call(self) -> Call:
+            split = urlsplit(self.path)
+            size = int(self.headers.get("content-length") or 0)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            query = tuple(parse_qsl(split.query, keep_blank_values=True))
+            body = self.rfile.read(size)
+            return Call(self.command, split.path, query, headers, body)
+
+        def _answer(self, call: Call, fault: Fault | None) -> None:
+            if fault == "reset":
+                linger = struct.pack("ii", 1, 0)
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                self.close_connection = True
+                self.connection.close()
+                return
+            if fault == "slow":
+                time.sleep(SLOW_S)
+            reply = _FAULTY.get(fault or "") or behaviour.answer(call)
+            self.send_response(reply.status)
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(reply.body)))
+            self.end_headers()
+            if fault == "truncate":
+                self.close_connection = True
+                self.wfile.write(reply.body[: len(reply.body) // 2])
+            elif call.method != "HEAD":
+                self.wfile.write(reply.body)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign] # a client that left
+    served.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield served
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+_FAULTY = {
+    "429": Reply(429, b"Too Many Requests", {"Retry-After": "0"}),
+    "500": Reply(500, _HTML, {"Content-Type": "text/html"}),
+    "503": Reply(503, b"Service Unavailable", {"Content-Type": "text/plain"}),
+    "html": Reply(200, _HTML, {"Content-Type": "text/html"}),
+}
