@@ -62,63 +62,76 @@ class Served:
     calls: list[Call]
 
 
+class _Server(ThreadingHTTPServer):
+    """Knows its behaviour; a client that left is no error."""
+
+    def __init__(self, behaviour: Behaviour, plan: FaultPlan) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.behaviour = behaviour
+        self.served = Served(f"http://127.0.0.1:{self.server_port}", plan, [])
+        self._lock = threading.Lock()
+
+    def noted(self, call: Call) -> Fault | None:
+        """Keep a call and return what goes wrong with it."""
+        with self._lock:
+            self.served.calls.append(call)
+            return self.served.plan.next()
+
+    def handle_error(self, *_: object) -> None:
+        """See the class."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        call = self._call()
+        fault = self.server.noted(call)
+        if fault == "reset":
+            self._reset()
+            return
+        if fault == "slow":
+            time.sleep(SLOW_S)
+        reply = _FAULTY.get(fault or "") or self.server.behaviour.answer(call)
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(reply.body)))
+        self.end_headers()
+        if fault == "truncate":
+            self.close_connection = True
+            self.wfile.write(reply.body[: len(reply.body) // 2])
+        elif call.method != "HEAD":
+            self.wfile.write(reply.body)
+
+    do_POST = do_HEAD = do_GET  # noqa: N815 - names that http.server looks for
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing: what is asked may hold a secret."""
+
+    def _reset(self) -> None:
+        linger = struct.pack("ii", 1, 0)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.close_connection = True
+        self.connection.close()
+
+    def _call(self) -> Call:
+        split = urlsplit(self.path)
+        size = int(self.headers.get("content-length") or 0)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        query = tuple(parse_qsl(split.query, keep_blank_values=True))
+        return Call(self.command, split.path, query, headers, self.rfile.read(size))
+
+
 @contextmanager
 def serve(behaviour: Behaviour, plan: FaultPlan | None = None) -> Iterator[Served]:
     """Serve a behaviour on a free port of 127.0.0.1."""
-    served = Served("", plan or FaultPlan(), [])
-    lock = threading.Lock()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            call = self._call()
-            with lock:
-                served.calls.append(call)
-                fault = served.plan.next()
-            self._answer(call, fault)
-
-        do_POST = do_HEAD = do_GET
-
-        def log_message(self, *args: object) -> None:
-            """Say nothing: what is asked may hold a secret."""
-
-        def _call(self) -> Call:
-            split = urlsplit(self.path)
-            size = int(self.headers.get("content-length") or 0)
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            query = tuple(parse_qsl(split.query, keep_blank_values=True))
-            body = self.rfile.read(size)
-            return Call(self.command, split.path, query, headers, body)
-
-        def _answer(self, call: Call, fault: Fault | None) -> None:
-            if fault == "reset":
-                linger = struct.pack("ii", 1, 0)
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                self.close_connection = True
-                self.connection.close()
-                return
-            if fault == "slow":
-                time.sleep(SLOW_S)
-            reply = _FAULTY.get(fault or "") or behaviour.answer(call)
-            self.send_response(reply.status)
-            for name, value in reply.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(reply.body)))
-            self.end_headers()
-            if fault == "truncate":
-                self.close_connection = True
-                self.wfile.write(reply.body[: len(reply.body) // 2])
-            elif call.method != "HEAD":
-                self.wfile.write(reply.body)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign] # a client that left
-    served.url = f"http://127.0.0.1:{server.server_port}"
+    server = _Server(behaviour, plan or FaultPlan())
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
-        yield served
+        yield server.served
     finally:
         server.shutdown()
         server.server_close()
