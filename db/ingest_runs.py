@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from db.session import Connection
 from db.tables import ingest_runs as table
@@ -17,6 +18,9 @@ class NewRun:
     counts: Mapping[str, int]
     job_id: str | None = None
     sha256: str | None = None
+    source_id: str | None = None
+    state: str = "succeeded"
+    detail: Mapping[str, Any] | None = None
 
 
 def create(
@@ -31,6 +35,9 @@ def create(
             source=new.source,
             sha256=new.sha256,
             counts=dict(new.counts),
+            source_id=new.source_id,
+            state=new.state,
+            detail=new.detail,
             created_at=now,
         )
     )

@@ -1,112 +1,129 @@
-"""Loading observations: stage a file's rows, then write what they change.
+"""Loading observations: write what the staged rows change.
 
 Only changed values are written, so a load that is run again writes nothing (adr/0007).
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Literal, TypedDict, Unpack
 
-import psycopg
 from sqlalchemy import text
 
-from db import copy_binary, series
+from db import series, vintages
 from db.session import Connection
+from db.stages import Staged, Window, stage
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+__all__ = [
+    "LISTED",
+    "Conflict",
+    "Knowing",
+    "Loaded",
+    "Staged",
+    "Window",
+    "merge",
+    "stage",
+]
 
 LISTED = 1_000
-"""Conflicting rows, and windows, that a load names at most."""
+"""Conflicting rows that a load names at most."""
 
-_STAGE = """
-DROP TABLE IF EXISTS pg_temp.obs_stage, pg_temp.obs_stage_series, pg_temp.obs_load,
-    pg_temp.obs_change;
-CREATE TEMP TABLE obs_stage (
-    series_no integer, ts timestamptz, value double precision, row_no bigint
-) ON COMMIT DROP;
-CREATE TEMP TABLE obs_stage_series (series_no integer, series_id integer)
-    ON COMMIT DROP;
-SET LOCAL work_mem = '128MB';
-SET LOCAL jit = off
-"""
-
+# Rows that lie in order are grouped by a sort in a tenth of the time of a hash table.
 _LOAD = """
+SET LOCAL enable_hashagg = off;
 CREATE TEMP TABLE obs_load ON COMMIT DROP AS
-SELECT series_no, ts, min(value) AS value, count(*)::integer AS copies,
+SELECT {key}, min(value) AS value, count(*)::integer AS copies,
     min(value) <> max(value) AS conflicting
-FROM obs_stage GROUP BY series_no, ts;
-ANALYZE obs_load
+FROM obs_stage GROUP BY {key};
+SET LOCAL enable_hashagg = DEFAULT
 """
+_KEY = "series_no, ts"
+_VINTAGE_KEY = "series_no, ts, published, issued"
 
 _WINDOWS = text("""
-SELECT series_no, min(ts) AS first, max(ts) AS last, count(*) AS rows,
-    sum(copies) - count(*) AS duplicates
-FROM obs_load WHERE NOT conflicting GROUP BY series_no
+SELECT series_no, min(ts) FILTER (WHERE NOT conflicting) AS first,
+    max(ts) FILTER (WHERE NOT conflicting) AS last,
+    count(*) FILTER (WHERE NOT conflicting) AS rows,
+    coalesce(sum(copies - 1) FILTER (WHERE NOT conflicting), 0) AS duplicates,
+    coalesce(sum(copies) FILTER (WHERE conflicting), 0) AS conflicting
+FROM obs_load GROUP BY series_no
 """)
-
-_CONFLICTS = text("""
-SELECT series_no, ts, row_no, copies, count(*) OVER () AS total
-FROM obs_stage JOIN obs_load USING (series_no, ts)
+_CONFLICTS = """
+SELECT series_no, ts, row_no, copies FROM obs_stage JOIN obs_load USING ({key})
 WHERE conflicting ORDER BY row_no LIMIT :limit
-""")
+"""
 
 _MAP = text("""
 INSERT INTO obs_stage_series
-SELECT * FROM unnest(CAST(:numbers AS integer[]), CAST(:ids AS integer[]))
+SELECT * FROM unnest(CAST(:numbers AS integer[]), CAST(:ids AS integer[]),
+    CAST(:firsts AS timestamptz[]), CAST(:lasts AS timestamptz[]))
 """)
 _ANALYZE = text("ANALYZE obs_stage_series")
 
-# A version is never older than the one it follows, even if clocks disagree.
-_CHANGE = text("""
-CREATE TEMP TABLE obs_change ON COMMIT DROP AS
-SELECT m.series_id, l.ts, l.value, c.series_id IS NOT NULL AS revised,
-    greatest(CAST(:now AS timestamptz), c.known_from + interval '1 microsecond')
-        AS known_from
-FROM obs_load AS l
-JOIN obs_stage_series AS m USING (series_no)
-LEFT JOIN obs_current AS c ON c.series_id = m.series_id AND c.ts = l.ts
-    AND c.tenant_id = :tenant_id AND c.ts BETWEEN :first AND :last
-WHERE NOT l.conflicting AND c.value IS DISTINCT FROM l.value
-ORDER BY m.series_id, l.ts
+# The limit keeps the planner at one look into the index for each series.
+_OVERLAP = text("""
+SELECT EXISTS (SELECT FROM obs_stage_series AS m CROSS JOIN LATERAL (
+    SELECT FROM obs_current AS c
+    WHERE c.tenant_id = :tenant_id AND c.series_id = m.series_id
+        AND c.ts BETWEEN m.first AND m.last AND c.ts BETWEEN :first AND :last LIMIT 1
+) AS found)
 """)
 
-_VERSIONS = text("""
+# A version is never older than the one it follows, even if clocks disagree.
+_CHANGE = """
+CREATE TEMP TABLE obs_change ON COMMIT DROP AS
+SELECT m.series_id, l.ts, l.value, c.series_id IS NOT NULL AS revised,
+    greatest(CAST(:known_from AS timestamptz),
+        c.known_from + interval '1 microsecond') AS known_from
+FROM {rows} AS l JOIN obs_stage_series AS m USING (series_no)
+LEFT JOIN obs_current AS c ON c.series_id = m.series_id AND c.ts = l.ts
+    AND c.tenant_id = :tenant_id AND c.ts BETWEEN :first AND :last
+WHERE {good} AND c.value IS DISTINCT FROM l.value
+ORDER BY m.series_id, l.ts
+"""
+_VERSIONS = """
 INSERT INTO obs_version (tenant_id, series_id, ts, known_from, ingested_at, value,
     basis, run_id)
 SELECT :tenant_id, series_id, ts, known_from, :now, value, :basis, :run_id
-FROM obs_change
-""")
-
+FROM {changes}
+"""
 # The series are locked, so no other load can have written a new row meanwhile: a plain
 # INSERT takes two thirds of the time of one that is ready for a conflict.
-_NEW = text("""
+_NEW = """
 INSERT INTO obs_current (tenant_id, series_id, ts, value, known_from, run_id)
 SELECT :tenant_id, series_id, ts, value, known_from, :run_id
-FROM obs_change WHERE NOT revised
-""")
-
+FROM {changes} WHERE NOT revised
+"""
 _REVISED = text("""
 UPDATE obs_current AS c SET value = n.value, status = NULL,
     known_from = n.known_from, run_id = :run_id
 FROM obs_change AS n
 WHERE n.revised AND c.tenant_id = :tenant_id
-    AND c.series_id = n.series_id AND c.ts = n.ts
+    AND c.series_id = n.series_id AND c.ts = n.ts AND c.ts BETWEEN :first AND :last
 """)
+# The planner would read all that is stored of the series to find the few rows.
+_PROBE = "SET LOCAL enable_hashjoin = {0}; SET LOCAL enable_mergejoin = {0}"
+# Where nothing is stored yet all rows are new, and need no table of changes.
+_ALL_NEW = """(
+    SELECT m.series_id, l.ts, l.value, false AS revised,
+        CAST(:known_from AS timestamptz) AS known_from
+    FROM {rows} AS l JOIN obs_stage_series AS m USING (series_no)
+    WHERE {good} {order}
+) AS n"""
 
-_EFFECT = text("""
-SELECT count(*) FILTER (WHERE NOT revised), count(*) FILTER (WHERE revised)
-FROM obs_change
-""")
 
+class Knowing(TypedDict, total=False):
+    """How the rows of a load came to be known.
 
-@dataclass(frozen=True)
-class Staged:
-    """Rows that lie in the transaction's stage; keys in the order of their numbers."""
+    Attributes:
+        known_from: since when rows are known that do not say when they were published:
+            when they were fetched; the ``now`` of the load if it is left out.
+        basis: what that rests on: "observed", or "assumed" for a time that was made up
+            by a rule. Rows that say when they were published are "published".
+    """
 
-    keys: tuple[str, ...]
-    rows: int
+    known_from: datetime
+    basis: Literal["observed", "assumed", "published"]
 
 
 @dataclass(frozen=True)
@@ -117,16 +134,6 @@ class Conflict:
     key: str
     ts: datetime
     copies: int
-
-
-@dataclass(frozen=True)
-class Window:
-    """The observations of one series in a load, both times inclusive."""
-
-    key: str
-    first: datetime
-    last: datetime
-    rows: int
 
 
 @dataclass(frozen=True)
@@ -142,30 +149,17 @@ class Loaded:
     windows: tuple[Window, ...]
 
 
-def stage(connection: Connection, batches: Iterable["pa.RecordBatch"]) -> Staged:
-    """Copy rows into a table of this transaction, a batch at a time.
+@dataclass(frozen=True)
+class _Rows:
+    """The rows to be merged: each series, time and publication once."""
 
-    The connection can do nothing else until the batches end; an error raised by them
-    leaves the transaction to be rolled back.
-
-    Args:
-        connection: of the tenant.
-        batches: columns series_key, ts (microseconds, UTC), value and row_no, without
-            nulls.
-    """
-    numbers: dict[str, int] = {}
-    rows = 0
-    driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
-    with driver.cursor() as cursor:
-        cursor.execute(_STAGE)
-        with cursor.copy("COPY obs_stage FROM STDIN (FORMAT binary)") as copy:
-            copy.write(copy_binary.HEADER)
-            for batch in batches:
-                copy.write(_packed(batch, numbers))
-                rows += batch.num_rows
-            copy.write(copy_binary.TRAILER)
-        cursor.execute(_LOAD)
-    return Staged(tuple(numbers), rows)
+    table: str
+    good: str
+    order: str
+    windows: tuple[Window, ...]
+    duplicates: int = 0
+    conflicting: int = 0
+    conflicts: tuple[Conflict, ...] = ()
 
 
 def merge(
@@ -175,78 +169,107 @@ def merge(
     tenant_id: int,
     run_id: str,
     now: datetime,
-    basis: str = "observed",
+    **knowing: Unpack[Knowing],
 ) -> Loaded:
     """Write what is new or changed among the staged rows; loading again writes nothing.
 
     Identical copies of a row are dropped. Copies with different values are all left
-    out and named: which of them is right is for the owner to say.
+    out and named: which of them is right is for the owner to say. Rows that say when
+    they were published or issued are placed among the versions there are.
     """
-    found = {row.series_no: row for row in connection.execute(_WINDOWS)}
-    conflicts, conflicting = _conflicts(connection, staged)
+    rows = _rows(connection, staged)
     written = revised = 0
-    if found:
-        keys = {staged.keys[number]: number for number in found}
-        ids = series.ids(connection, tenant_id=tenant_id, keys=[*keys], now=now)
-        series.lock(connection, tenant_id=tenant_id, series_ids=[*ids.values()])
-        connection.execute(
-            _MAP, {"numbers": [*keys.values()], "ids": [ids[key] for key in keys]}
-        )
-        load = {"tenant_id": tenant_id, "run_id": run_id, "now": now, "basis": basis}
-        connection.execute(_ANALYZE)
-        first = min(row.first for row in found.values())
-        last = max(row.last for row in found.values())
-        connection.execute(_CHANGE, {**load, "first": first, "last": last})
-        for statement in (_VERSIONS, _NEW, _REVISED):
-            connection.execute(statement, load)
-        written, revised = connection.execute(_EFFECT).one()
-    windows = (
-        Window(staged.keys[number], row.first, row.last, row.rows)
-        for number, row in found.items()
-    )
+    if rows.windows:
+        load = {"tenant_id": tenant_id, "run_id": run_id, "now": now}
+        load |= {"known_from": now, "basis": "observed", **knowing}
+        load["first"] = min(window.first for window in rows.windows)
+        load["last"] = max(window.last for window in rows.windows)
+        _map(connection, staged, rows.windows, load)
+        if staged.vintages:
+            written, revised = vintages.place(connection, load)
+        new, changed = _write(connection, rows, load)
+        written, revised = written + new, revised + changed
     return Loaded(
         written=written,
         revised=revised,
-        unchanged=sum(row.rows for row in found.values()) - written - revised,
-        duplicates=int(sum(row.duplicates for row in found.values())),
+        unchanged=sum(window.rows for window in rows.windows) - written - revised,
+        duplicates=rows.duplicates,
+        conflicting=rows.conflicting,
+        conflicts=rows.conflicts,
+        windows=tuple(sorted(rows.windows, key=lambda window: window.key)),
+    )
+
+
+def _rows(connection: Connection, staged: Staged) -> _Rows:
+    """Return what to merge; look for copies only where there may be any."""
+    if staged.windows is not None:
+        order = "" if staged.ordered else "ORDER BY m.series_id, l.ts"
+        return _Rows("obs_stage", "true", order, staged.windows)
+    key = _VINTAGE_KEY if staged.vintages else _KEY
+    connection.exec_driver_sql(_LOAD.format(key=key))
+    found = connection.execute(_WINDOWS).all()
+    conflicting = int(sum(row.conflicting for row in found))
+    return _Rows(
+        table="obs_load",
+        good="NOT l.conflicting" + (vintages.PLAIN if staged.vintages else ""),
+        order="ORDER BY m.series_id, l.ts",
+        windows=tuple(
+            Window(staged.keys[row.series_no], row.first, row.last, row.rows)
+            for row in found
+            if row.rows
+        ),
+        duplicates=int(sum(row.duplicates for row in found)),
         conflicting=conflicting,
-        conflicts=conflicts,
-        windows=tuple(sorted(windows, key=lambda window: window.key)),
+        conflicts=_conflicts(connection, staged, key) if conflicting else (),
     )
-
-
-def _packed(batch: "pa.RecordBatch", numbers: dict[str, int]) -> bytearray:
-    import pyarrow as pa  # noqa: PLC0415 - loaded only where something is stored
-    import pyarrow.compute as pc  # noqa: PLC0415 - same
-
-    encoded = batch["series_key"].dictionary_encode()
-    known = [
-        numbers.setdefault(key, len(numbers)) for key in encoded.dictionary.to_pylist()
-    ]
-    ts = batch["ts"].cast(pa.timestamp("us", "UTC")).cast(pa.int64())
-    columns = (
-        (4, pa.array(known, pa.int32()).take(encoded.indices)),
-        (8, pc.subtract(ts, copy_binary.EPOCH_US)),
-        (8, batch["value"].cast(pa.float64())),
-        (8, batch["row_no"].cast(pa.int64())),
-    )
-    return copy_binary.weave([(width, _native(width, it)) for width, it in columns])
-
-
-def _native(width: int, column: "pa.Array") -> memoryview:
-    """Return the values of a column without nulls, as they lie in memory."""
-    if column.null_count:
-        message = "a row to be stored holds a null"
-        raise ValueError(message)
-    start = column.offset * width
-    return memoryview(column.buffers()[1])[start : start + len(column) * width]
 
 
 def _conflicts(
-    connection: Connection, staged: Staged
-) -> tuple[tuple[Conflict, ...], int]:
-    rows = connection.execute(_CONFLICTS, {"limit": LISTED}).all()
+    connection: Connection, staged: Staged, key: str
+) -> tuple[Conflict, ...]:
+    query = text(_CONFLICTS.format(key=key))
     return tuple(
         Conflict(row.row_no, staged.keys[row.series_no], row.ts, row.copies)
-        for row in rows
-    ), (rows[0].total if rows else 0)
+        for row in connection.execute(query, {"limit": LISTED})
+    )
+
+
+def _map(
+    connection: Connection,
+    staged: Staged,
+    windows: tuple[Window, ...],
+    load: Mapping[str, Any],
+) -> None:
+    """Give the series their ids, and keep other loads off them."""
+    tenant_id = load["tenant_id"]
+    keys = [window.key for window in windows]
+    ids = series.ids(connection, tenant_id=tenant_id, keys=keys, now=load["now"])
+    series.lock(connection, tenant_id=tenant_id, series_ids=[*ids.values()])
+    numbers = {key: number for number, key in enumerate(staged.keys)}
+    columns = {
+        "numbers": [numbers[key] for key in keys],
+        "ids": [ids[key] for key in keys],
+        "firsts": [window.first for window in windows],
+        "lasts": [window.last for window in windows],
+    }
+    connection.execute(_MAP, columns)
+    connection.execute(_ANALYZE)
+
+
+def _write(
+    connection: Connection, rows: _Rows, load: Mapping[str, Any]
+) -> tuple[int, int]:
+    """Write versions and current values; return how many are new and how many not."""
+    named = {"rows": rows.table, "good": rows.good, "order": rows.order}
+    overlaps = connection.execute(_OVERLAP, load).scalar_one()
+    changes = "obs_change" if overlaps else _ALL_NEW.format(**named)
+    if overlaps:
+        connection.execute(text(_CHANGE.format(**named)), load)
+    versions = text(_VERSIONS.format(changes=changes))
+    both = connection.execute(versions, load).rowcount
+    new = connection.execute(text(_NEW.format(changes=changes)), load).rowcount
+    if new < both:
+        connection.exec_driver_sql(_PROBE.format("off"))
+        connection.execute(_REVISED, load)
+        connection.exec_driver_sql(_PROBE.format("DEFAULT"))
+    return new, both - new

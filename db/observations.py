@@ -2,11 +2,15 @@
 
 ``obs_current`` holds the newest value of each time, ``obs_version`` every value there
 was with the instant it became known (adr/0007); ``db/loads.py`` fills both.
+
+What was known at an instant is what the world could know, by when a version was
+published, or what this system knew, by when it was received as well. The two differ
+where vintages of the past were loaded later.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack, cast
 
 import psycopg
 
@@ -18,46 +22,37 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+KnownBy: TypeAlias = Literal["published", "received"]
+
 _MINE = "tenant_id = nullif(current_setting('forebay.tenant', true), '')::integer"
+THEN: dict[KnownBy, str] = {
+    "published": "known_from <= %(as_of)s",
+    "received": "known_from <= %(as_of)s AND ingested_at <= %(as_of)s",
+}
+"""Which versions were known at an instant."""
 
 _KNOWN_NOW = f"""
 SELECT ts, value FROM obs_current
-WHERE {_MINE} AND series_id = %(series_id)s AND value IS NOT NULL
+WHERE {_MINE} AND series_id = {{wanted}} AND value IS NOT NULL
     AND ts >= %(start)s AND ts < %(end)s
-ORDER BY ts
-"""  # noqa: S608 - only the condition above is put in
+"""  # noqa: S608 - only conditions of ours are put in
 
 _KNOWN_THEN = f"""
 SELECT ts, value FROM (
-    SELECT DISTINCT ON (ts) ts, value FROM obs_version
-    WHERE {_MINE} AND series_id = %(series_id)s AND known_from <= %(as_of)s
-        AND ts >= %(start)s AND ts < %(end)s
-    ORDER BY ts, known_from DESC
-) AS newest
-WHERE value IS NOT NULL ORDER BY ts
-"""  # noqa: S608 - only the condition above is put in
-
-_MANY_NOW = f"""
-SELECT ts, value FROM obs_current
-WHERE {_MINE} AND series_id = {{wanted}} AND value IS NOT NULL
-"""  # noqa: S608 - only the condition above is put in
-
-_MANY_THEN = f"""
-SELECT ts, value FROM (
     SELECT DISTINCT ON (series_id, ts) series_id, ts, value FROM obs_version
-    WHERE {_MINE} AND series_id = {{wanted}} AND known_from <= %(as_of)s
+    WHERE {_MINE} AND series_id = {{wanted}} AND {{then}}
+        AND ts >= %(start)s AND ts < %(end)s
     ORDER BY series_id, ts, known_from DESC
 ) AS newest
 WHERE value IS NOT NULL
-"""  # noqa: S608 - only the condition above is put in
+"""  # noqa: S608 - only conditions of ours are put in
 
 # A value that was withdrawn is a version too.
 _VERSIONS = f"""
 SELECT ts, known_from, coalesce(value, 'NaN') AS value FROM obs_version
-WHERE {_MINE} AND series_id = %(series_id)s
-    AND known_from <= coalesce(%(as_of)s::timestamptz, 'infinity')
+WHERE {_MINE} AND series_id = {{wanted}} AND {{then}}
     AND ts >= %(start)s AND ts < %(end)s
-"""  # noqa: S608 - only the condition above is put in
+"""  # noqa: S608 - only conditions of ours are put in
 
 # Two values cross the wire instead of a million: seven times as fast as rows.
 _PACKED = """
@@ -77,35 +72,46 @@ CROSS JOIN LATERAL (
 ORDER BY place
 """
 _SPAN = "SELECT min(ts), max(ts) FROM ({}) AS known"
-_PACKED_VERSIONS = f"""
+_PACKED_VERSIONS = """
 SELECT coalesce(string_agg(timestamptz_send(ts), ''), ''),
     coalesce(string_agg(timestamptz_send(known_from), ''), ''),
     coalesce(string_agg(float8send(value), ''), '')
-FROM ({_VERSIONS}) AS known
-"""  # noqa: S608 - only the query above is put in
+FROM ({}) AS known
+"""
 
 _PAGE = 100  # series that one trip to the server brings at most
 _WIDTHS = (8, 8)  # ts, value
-_ROW_BYTES = 2 + sum(4 + width for width in _WIDTHS)
+
+
+class Stretch(TypedDict, total=False):
+    """What of a series to read: [start, end), as it was known at an instant.
+
+    Attributes:
+        start: the first time; None for the beginning.
+        end: the time after the last; None for the end.
+        as_of: the instant; None for now.
+        known_by: whether versions count from when they were published, or only once
+            they were received too: "received" repeats what was read here at ``as_of``.
+    """
+
+    start: datetime | None
+    end: datetime | None
+    as_of: datetime | None
+    known_by: KnownBy
 
 
 def read(
-    connection: Connection,
-    *,
-    series_id: int,
-    start: datetime | None = None,
-    end: datetime | None = None,
-    as_of: datetime | None = None,
+    connection: Connection, *, series_id: int, **stretch: Unpack[Stretch]
 ) -> tuple["NDArray[np.datetime64]", "NDArray[np.float64]"]:
     """Return times (UTC, microseconds) and values of [start, end), ascending.
 
     With ``as_of``, each time has the newest value that was known at that instant.
     """
-    window = _window(series_id, start, end, as_of)
-    packed = _PACKED.format(_query(window))
-    with _driver(connection).cursor(binary=True) as cursor:
-        times, values = cursor.execute(packed, window).fetchone() or (b"", b"")
-    return _ascending(times, values)
+    asked = asking(stretch, series_id=series_id)
+    packed = _PACKED.format(known(stretch, wanted="%(series_id)s"))
+    with driver(connection).cursor(binary=True) as cursor:
+        times, values = cursor.execute(packed, asked).fetchone() or (b"", b"")
+    return ascending(times, values)
 
 
 def read_many(
@@ -113,6 +119,7 @@ def read_many(
     *,
     series_ids: Sequence[int],
     as_of: datetime | None = None,
+    known_by: KnownBy = "published",
     most_rows: int = 500_000,
 ) -> dict[int, tuple["NDArray[np.datetime64]", "NDArray[np.float64]"]]:
     """Return what ``read`` returns for many series, in one query.
@@ -121,15 +128,16 @@ def read_many(
     read, until they have ``most_rows`` observations: the caller asks for the others
     again, and has never more than so many and one series in memory.
     """
-    asked = {"series_ids": list(series_ids), "as_of": as_of}
-    known = (_MANY_NOW if as_of is None else _MANY_THEN).format(wanted="wanted.id")
+    stretch: Stretch = {"as_of": as_of, "known_by": known_by}
+    asked = asking(stretch, series_ids=list(series_ids))
+    packed = _PACKED_MANY.format(known(stretch, wanted="wanted.id"))
     found: dict[int, tuple[NDArray[np.datetime64], NDArray[np.float64]]] = {}
     rows, size = 0, 1
-    with _driver(connection).cursor(name="read_many", binary=True) as cursor:
-        cursor.execute(_PACKED_MANY.format(known), asked)
+    with driver(connection).cursor(name="read_many", binary=True) as cursor:
+        cursor.execute(packed, asked)
         while rows < most_rows and (page := cursor.fetchmany(size)):
             for series_id, times, values in page:
-                found[series_id] = _ascending(times, values)
+                found[series_id] = ascending(times, values)
                 rows += len(found[series_id][0])
             left = most_rows - rows
             size = max(1, min(_PAGE, left * len(found) // max(1, rows)))
@@ -141,22 +149,24 @@ def span(
     *,
     series_ids: Sequence[int],
     as_of: datetime | None = None,
+    known_by: KnownBy = "published",
 ) -> tuple[datetime, datetime] | None:
     """Return the first and the latest time of all observations of some series.
 
     None if there are none at all.
     """
-    asked = {"series_ids": list(series_ids), "as_of": as_of}
-    known = _MANY_NOW if as_of is None else _MANY_THEN
-    query = _SPAN.format(known.format(wanted="ANY(%(series_ids)s)"))
-    with _driver(connection).cursor() as cursor:
+    stretch: Stretch = {"as_of": as_of, "known_by": known_by}
+    asked = asking(stretch, series_ids=list(series_ids))
+    query = _SPAN.format(known(stretch, wanted="ANY(%(series_ids)s)"))
+    with driver(connection).cursor() as cursor:
         row = cursor.execute(query, asked).fetchone()
     return None if row is None or row[0] is None else (row[0], row[1])
 
 
-def _ascending(
+def ascending(
     times: bytes, values: bytes
 ) -> tuple["NDArray[np.datetime64]", "NDArray[np.float64]"]:
+    """Return packed times and values as arrays, by time."""
     import numpy as np  # noqa: PLC0415 - the web door imports this file without it
 
     instants = _instants(times)
@@ -167,12 +177,7 @@ def _ascending(
 
 
 def versions(
-    connection: Connection,
-    *,
-    series_id: int,
-    start: datetime | None = None,
-    end: datetime | None = None,
-    as_of: datetime | None = None,
+    connection: Connection, *, series_id: int, **stretch: Unpack[Stretch]
 ) -> tuple["NDArray[np.datetime64]", "NDArray[np.datetime64]", "NDArray[np.float64]"]:
     """Return times of [start, end), since when each value was known, and the values.
 
@@ -182,9 +187,10 @@ def versions(
     """
     import numpy as np  # noqa: PLC0415 - the web door imports this file without it
 
-    window = _window(series_id, start, end, as_of)
-    with _driver(connection).cursor(binary=True) as cursor:
-        row = cursor.execute(_PACKED_VERSIONS, window).fetchone() or (b"", b"", b"")
+    asked = asking(stretch, series_id=series_id)
+    packed = _PACKED_VERSIONS.format(every(stretch, wanted="%(series_id)s"))
+    with driver(connection).cursor(binary=True) as cursor:
+        row = cursor.execute(packed, asked).fetchone() or (b"", b"", b"")
     times, known_from = _instants(row[0]), _instants(row[1])
     order = np.lexsort((known_from, times))
     numbers = np.frombuffer(row[2], ">f8").astype(np.float64)
@@ -202,60 +208,86 @@ def stream(
     connection: Connection,
     *,
     series_id: int,
-    start: datetime | None = None,
-    end: datetime | None = None,
-    as_of: datetime | None = None,
     chunk_rows: int = 65_536,
+    **stretch: Unpack[Stretch],
 ) -> Iterator["pa.RecordBatch"]:
     """Yield what ``read`` returns as batches of (ts, value), in constant memory.
 
     The connection can do nothing else until the last batch has been taken.
     """
-    waiting: list[bytes] = []
-    for piece in _rows(connection, _window(series_id, start, end, as_of)):
-        waiting.append(piece)
-        if len(waiting) >= chunk_rows:
-            yield _batch(b"".join(waiting))
-            waiting.clear()
-    if waiting:
-        yield _batch(b"".join(waiting))
+    query = f"{known(stretch, wanted='%(series_id)s')} ORDER BY ts"
+    asked = asking(stretch, series_id=series_id)
+    for rows in copied(
+        connection, query, asked=asked, widths=_WIDTHS, chunk_rows=chunk_rows
+    ):
+        yield _batch(rows)
 
 
-def _window(
-    series_id: int,
-    start: datetime | None,
-    end: datetime | None,
-    as_of: datetime | None,
-) -> dict[str, Any]:
+def asking(stretch: Stretch, **series: Any) -> dict[str, Any]:
+    """Return the parameters of a query of a stretch."""
     return {
-        "series_id": series_id,
-        "start": start or "-infinity",
-        "end": end or "infinity",
-        "as_of": as_of,
+        "start": stretch.get("start") or "-infinity",
+        "end": stretch.get("end") or "infinity",
+        "as_of": stretch.get("as_of"),
+        **series,
     }
 
 
-def _query(window: dict[str, Any]) -> str:
-    return _KNOWN_NOW if window["as_of"] is None else _KNOWN_THEN
+def known(stretch: Stretch, *, wanted: str) -> str:
+    """Return the query of the (ts, value) that are known, of the wanted series."""
+    if stretch.get("as_of") is None:
+        return _KNOWN_NOW.format(wanted=wanted)
+    then = THEN[stretch.get("known_by", "published")]
+    return _KNOWN_THEN.format(wanted=wanted, then=then)
 
 
-def _driver(connection: Connection) -> psycopg.Connection[Any]:
+def every(stretch: Stretch, *, wanted: str) -> str:
+    """Return the query of all (ts, known_from, value); NaN for what was withdrawn."""
+    then = "true"
+    if stretch.get("as_of") is not None:
+        then = THEN[stretch.get("known_by", "published")]
+    return _VERSIONS.format(wanted=wanted, then=then)
+
+
+def driver(connection: Connection) -> psycopg.Connection[Any]:
+    """Return the driver's own connection."""
     return cast("psycopg.Connection[Any]", connection.connection.driver_connection)
 
 
-def _rows(connection: Connection, window: dict[str, Any]) -> Iterator[bytes]:
-    """Yield the rows of a query in binary one by one, without header and trailer."""
-    query = _query(window)
+def copied(
+    connection: Connection,
+    query: str,
+    *,
+    asked: Mapping[str, Any],
+    widths: Sequence[int],
+    chunk_rows: int,
+) -> Iterator[bytes]:
+    """Yield the rows of a query as they are copied in binary, some at a time.
+
+    Args:
+        connection: of the tenant; it can do nothing else until the last row.
+        query: of columns without nulls.
+        asked: its parameters.
+        widths: of the columns, in bytes.
+        chunk_rows: how many rows at a time.
+    """
+    whole = 2 + sum(4 + width for width in widths)
     head = len(copy_binary.HEADER)
+    waiting: list[bytes] = []
     with (
-        _driver(connection).cursor() as cursor,
-        cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT binary)", window) as copy,
+        driver(connection).cursor() as cursor,
+        cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT binary)", asked) as copy,
     ):
         for piece in copy:
             row = bytes(piece[head:])
             head = 0
-            if len(row) >= _ROW_BYTES:
-                yield row
+            if len(row) >= whole:
+                waiting.append(row)
+            if len(waiting) >= chunk_rows:
+                yield b"".join(waiting)
+                waiting.clear()
+    if waiting:
+        yield b"".join(waiting)
 
 
 def _batch(rows: bytes) -> "pa.RecordBatch":

@@ -258,6 +258,11 @@ obs_version = sa.Table(
     sa.Column("run_id", sa.Text, nullable=False),
     sa.Column("issued_at", _INSTANT),
 )
+sa.Index(
+    "ix_obs_version_series_id_issued_at",
+    *(obs_version.c[one] for one in ("series_id", "issued_at", "ts", "known_from")),
+    postgresql_where=obs_version.c.issued_at.is_not(None),
+)
 
 uploads = sa.Table(
     "uploads",

@@ -1,5 +1,6 @@
 """The embedded platform: one folder, one PostgreSQL, the doors' processes."""
 
+import base64
 import fcntl
 import os
 import secrets
@@ -165,6 +166,10 @@ class Platform:
         secret = self._home / "secret-key"
         if not secret.exists():
             _write_private(secret, secrets.token_hex(32))
+        sealing = self._home / "credentials-key"
+        if not sealing.exists():
+            key = base64.urlsafe_b64encode(secrets.token_bytes(32))
+            _write_private(sealing, key.decode())
         passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         chosen = {
             name: text
@@ -180,6 +185,7 @@ class Platform:
             "FOREBAY_BROKER_FOLDER": str(self._home / "broker"),
             "FOREBAY_ARTIFACTS": str(self._home / "artifacts"),
             "FOREBAY_SECRET_KEY": secret.read_text(),
+            "FOREBAY_CREDENTIALS_KEY_FILE": str(sealing.absolute()),
             "FOREBAY_SHUTDOWN_S": "2",
             "FOREBAY_PORT": str(self._port),
             "FOREBAY_FLOWER_PORT": str(self._flower_port),

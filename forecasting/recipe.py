@@ -34,6 +34,7 @@ _NO_TIME = (1980, 1, 1, 0, 0, 0)
 _UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, EOFError, LookupError, NotImplementedError),
     *(AttributeError, TypeError, ValueError),
+    RuntimeError,  # what zipfile says of a member that claims to be encrypted
 )
 
 

@@ -5,10 +5,10 @@ again without a network and gives the same rows.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ingest.connectors import Connector, Page, Partition
+from ingest.contract import Connector, Page, Partition
 from ingest.exchange import Answer, Pause, RateLimited, Request, Transport, Unreachable
 from ingest.verdicts import GOOD, RETRIED, Verdict
 
@@ -27,6 +27,10 @@ class Exchange:
     page: Page
 
 
+Judged = Callable[[Exchange], None]
+"""Is told of every answer as soon as it is judged, good or bad."""
+
+
 class Refused(Exception):
     """A partition cannot be read; the verdict says why, and whether it can later."""
 
@@ -40,7 +44,12 @@ class Refused(Exception):
 
 
 def exchanges(
-    connector: Connector, partition: Partition, *, transport: Transport, pause: Pause
+    connector: Connector,
+    partition: Partition,
+    *,
+    transport: Transport,
+    pause: Pause,
+    judged: Judged = lambda _: None,
 ) -> Iterator[Exchange]:
     """Read a partition page by page.
 
@@ -49,6 +58,7 @@ def exchanges(
         partition: what to read.
         transport: what carries the requests.
         pause: waits some seconds between two tries.
+        judged: is told of every answer, also of those that are asked for again.
 
     Raises:
         Refused: an answer is none that can be used, after three tries where that may
@@ -63,7 +73,7 @@ def exchanges(
             detail = "the source leads from page to page in a circle, or without end"
             raise Refused(Verdict("malformed", detail), request)
         asked.add(request.fingerprint)
-        found = _asked(connector, partition, request, transport, pause)
+        found = _asked(connector, partition, request, (transport, pause, judged))
         yield found
         waiting.extend(found.page.follow)
 
@@ -72,9 +82,9 @@ def _asked(
     connector: Connector,
     partition: Partition,
     request: Request,
-    transport: Transport,
-    pause: Pause,
+    means: tuple[Transport, Pause, Judged],
 ) -> Exchange:
+    transport, pause, judged = means
     verdict = Verdict("transient", "no answer came")
     for number in range(TRIES):
         if number:
@@ -84,10 +94,11 @@ def _asked(
         except Unreachable as error:
             verdict = Verdict("transient", str(error))
             continue
-        page = connector.read(request, answer, partition)
-        verdict = page.verdict
+        found = Exchange(request, answer, connector.read(request, answer, partition))
+        judged(found)
+        verdict = found.page.verdict
         if verdict.cls in GOOD or verdict.cls == "not_available":
-            return Exchange(request, answer, page)
+            return found
         if verdict.cls == "rate_limited":
             _rest(verdict, number, pause)
         elif verdict.cls not in RETRIED:

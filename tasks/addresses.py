@@ -1,4 +1,4 @@
-"""Where a webhook may send to: public addresses, or hosts that an operator has listed.
+"""Where Forebay may connect for a tenant: public addresses, or hosts on a list.
 
 A tenant chooses the address and Forebay's own network is where it is sent from, so
 whatever a name stands for is judged after it has been resolved, and what was judged is
@@ -48,7 +48,11 @@ def listed_hosts(setting: str) -> frozenset[str]:
 
 
 def target(
-    url: str, *, listed: frozenset[str], resolve: Resolve = socket.getaddrinfo
+    url: str,
+    *,
+    listed: frozenset[str],
+    resolve: Resolve = socket.getaddrinfo,
+    setting: str = "FOREBAY_WEBHOOK_HOSTS",
 ) -> Target:
     """Resolve a URL once and judge every address of it.
 
@@ -56,6 +60,7 @@ def target(
         url: where a tenant wants to be told.
         listed: hosts that may be private, from ``listed_hosts``.
         resolve: what looks a host up.
+        setting: where an operator lists hosts.
 
     Raises:
         Refused: the URL is not one to send to, or an address of it is not public.
@@ -73,7 +78,7 @@ def target(
     if _plain(host) not in listed and not all(map(is_public, addresses)):
         raise Refused(
             "the host has an address that is private, local or reserved, and is not "
-            "among those that FOREBAY_WEBHOOK_HOSTS lists"
+            f"among those that {setting} lists"
         )
     path = (split.path or "/") + (f"?{split.query}" if split.query else "")
     return Target(split.scheme == "https", host, port, path, addresses)

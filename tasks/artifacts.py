@@ -87,6 +87,25 @@ class FileStore:
             raise SourceUnavailable(message, _RETRY_AFTER_S) from error
         return sha256
 
+    def take(self, path: Path, *, sha256: str) -> None:
+        """Move a file into the store; its bytes have this hash.
+
+        Raises:
+            SourceUnavailable: the store has no room.
+        """
+        kept = self._path(sha256)
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(kept)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            raise SourceUnavailable("there is no room", _RETRY_AFTER_S) from error
+
+    def path(self, sha256: str) -> Path:
+        """Return where the bytes of a hash lie, if they do."""
+        return self._path(sha256)
+
     def get(self, sha256: str) -> bytes:
         """See ArtifactStore.get."""
         content = _read(self._path(sha256))

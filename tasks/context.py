@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from db.session import Connection
 from tasks.artifacts import ArtifactStore
+from tasks.settings import Settings
 
 
 class JobContext(Protocol):
@@ -23,6 +24,9 @@ class JobContext(Protocol):
     """Which part of a job in parts this is; None for a whole job."""
     artifacts: Path
     """The folder of uploaded files."""
+    settings: Settings
+    final: bool
+    """Whether a failure of this attempt would be the job's."""
 
     @property
     def artifact_store(self) -> ArtifactStore:
@@ -40,6 +44,26 @@ class JobContext(Protocol):
 
     def read(self) -> AbstractContextManager[Connection]:
         """Open a transaction that sees the rows of the job's tenant."""
+        ...
+
+    def look(self) -> None:
+        """See whether to stop; a cheap call that may be made at any time.
+
+        Raises:
+            JobCancelled: the job was cancelled meanwhile.
+            JobTimedOut: the job has run longer than its timeout.
+        """
+        ...
+
+    def shared(self) -> AbstractContextManager[Connection]:
+        """Open a transaction for what all tenants share, such as rate limits."""
+        ...
+
+    def note(self) -> AbstractContextManager[Connection]:
+        """Open a transaction for what may be written twice, and stays if the job fails.
+
+        Evidence of what was seen, never a result.
+        """
         ...
 
 

@@ -55,6 +55,14 @@ class SourceUnavailable(Exception):
         return self.detail
 
 
+class SourceRefused(Exception):
+    """A source answered what no retry mends, or did not answer to the last attempt."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
 class JobCancelled(Exception):
     """Raised inside a handler when its job was cancelled."""
 

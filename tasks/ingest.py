@@ -1,21 +1,29 @@
 """``ingest.run``: an uploaded file becomes observations, its bad rows a list."""
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal, cast
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import (
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from db import ingest_runs, uploads
 from db.ids import new_id
 from db.session import Connection
-from tasks.catalog import Limits, Params, job_type
+from tasks.catalog import Limits, Params, Parts, job_type
 from tasks.context import JobContext, Outcome
 from tasks.errors import FieldError, InvalidData, SourceUnavailable
 from tasks.inputs import SeriesKey
 from tasks.loads import LISTED, Effect, store_batches
+from tasks.source_plan import RunParams
 
 if TYPE_CHECKING:
     from ingest.batch import Batch
@@ -43,6 +51,7 @@ SUFFIXES: Mapping[str, FileFormat] = {
     ".feather": "arrow",
 }
 
+UPLOAD = "upload"
 ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -106,26 +115,69 @@ class Layout(Params):
         return UploadLayout(form, **declared, missing=tuple(self.missing))
 
 
-class IngestParams(Params):
-    """Which file to load, and what its columns are."""
+class IngestParams(RunParams):
+    """Which file to load, and what its columns are; or which source to read."""
 
-    source: Literal["upload"] = "upload"
-    upload: Annotated[str, StringConstraints(pattern=r"^upl_[0-9a-f]{32}$")] = Field(
-        description="Id that POST /v1/uploads returned."
+    upload: Annotated[str, StringConstraints(pattern=r"^upl_[0-9a-f]{32}$")] | None = (
+        Field(
+            default=None,
+            validate_default=True,
+            description="Id that POST /v1/uploads returned.",
+        )
     )
     layout: Layout = Field(default_factory=Layout)
-    mode: Literal["incremental", "full", "backfill"] = Field(
-        default="incremental",
-        description="The same for uploads: all rows are read, changed values written.",
-    )
+
+    @field_validator("upload")
+    @classmethod
+    def _for_uploads(cls, upload: str | None, given: ValidationInfo) -> str | None:
+        if (given.data.get("source", UPLOAD) == UPLOAD) != (upload is not None):
+            message = "give either upload, or the name of a source"
+            raise PydanticCustomError("missing" if upload is None else "value", message)
+        return upload
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "IngestParams":
+        if self.upload and (self.start or self.end or self.partition):
+            message = "an upload is read whole: start and end are for sources"
+            raise ValueError(message)
+        if self.mode == "backfill" and not self.upload and self.start is None:
+            message = "a backfill needs start"
+            raise ValueError(message)
+        return self
 
 
-@job_type("ingest.run", params=IngestParams, queue="ingest", limits=Limits(3_600))
+def _split(params: IngestParams, context: JobContext) -> Sequence[Params]:
+    if params.source == UPLOAD:
+        return [params]
+    from tasks import pull_run
+
+    return pull_run.split(params, context)
+
+
+def _merge(
+    params: IngestParams, results: Iterator[Mapping[str, Any]], context: JobContext
+) -> Outcome:
+    from tasks import pull_run
+
+    return pull_run.merged(params, results, context)
+
+
+@job_type(
+    "ingest.run",
+    params=IngestParams,
+    queue="ingest",
+    limits=Limits(3_600),
+    parts=Parts(_split, _merge),
+)
 def run(params: IngestParams, context: JobContext) -> Outcome:
-    """Load an uploaded file: good rows become observations, bad rows are listed."""
+    """Load an uploaded file, or read a source; bad rows are listed."""
+    if params.source != UPLOAD:
+        from tasks import pull_run
+
+        return pull_run.run(params, context)
     with context.read() as connection:
         upload = uploads.find(
-            connection, tenant_id=context.tenant_id, upload_id=params.upload
+            connection, tenant_id=context.tenant_id, upload_id=params.upload or ""
         )
     if upload is None:
         detail = f"there is no upload {params.upload}"

@@ -88,7 +88,7 @@ def store_batches(
         connection, staged=staged, tenant_id=tenant_id, run_id=run.id, now=now
     )
     tally.reject(
-        _conflicting(loaded), unlisted=loaded.conflicting - len(loaded.conflicts)
+        conflicting(loaded), unlisted=loaded.conflicting - len(loaded.conflicts)
     )
     if not loaded.windows and not tally.missing:
         raise _nothing_good(tally)
@@ -117,7 +117,8 @@ def _nothing_good(tally: Tally) -> InvalidData:
     )
 
 
-def _conflicting(loaded: loads.Loaded) -> Iterator["Rejected"]:
+def conflicting(loaded: loads.Loaded) -> Iterator["Rejected"]:
+    """Yield the rows that came again with another value, as rejected."""
     from ingest.batch import Rejected
 
     for conflict in loaded.conflicts:

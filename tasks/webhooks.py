@@ -15,8 +15,8 @@ import orjson
 KINDS = ("running", "retrying", "succeeded", "failed", "cancelled")
 """Kinds of job events that a webhook may want, without the ``job.`` of the API."""
 
-DRIFT_KINDS = ("drift.opened", "drift.closed")
-"""Kinds that tell of a finding; they are events of the job that saw it."""
+FOUND_KINDS = ("drift.opened", "drift.closed", "freshness.changed")
+"""Kinds that tell what a job found; they are events of the job that saw it."""
 
 FINAL_KINDS = ("succeeded", "failed", "cancelled")
 MOST_WEBHOOKS = 20
@@ -42,7 +42,7 @@ _THROTTLED = (429, 503)
 
 def event_name(kind: str) -> str:
     """Return what the API and the body call a kind of event."""
-    if kind in DRIFT_KINDS:
+    if kind in FOUND_KINDS:
         return kind
     return "webhook.test" if kind == "test" else f"job.{kind}"
 
@@ -108,7 +108,7 @@ def job_body(kind: str, event: Mapping[str, Any]) -> str:
     """
     told, job = event["body"], f"/v1/jobs/{event['id']}"
     at = _utc(datetime.fromisoformat(event["at"]))
-    if kind in DRIFT_KINDS:
+    if kind in FOUND_KINDS:
         data = {**told["finding"], "at": at}
         return _json({"type": event_name(kind), "timestamp": at, "data": data})
     return _json(

@@ -20,8 +20,9 @@ _HEADERS = {
     "Last-Event-ID": "Go on after this event.",
     "traceparent": "W3C trace context; stored with the job.",
 }
+_SUBMITS = ("Idempotency-Key", "Prefer", "traceparent")
 _SENT: Mapping[str, tuple[str, ...]] = {
-    "post /v1/jobs": ("Idempotency-Key", "Prefer", "traceparent"),
+    "post /v1/jobs": _SUBMITS,
     "post /v1/jobs/batch": ("Idempotency-Key", "traceparent"),
     "post /v1/jobs/replay": ("Idempotency-Key",),
     "post /v1/jobs/{job_id}/retry": ("Idempotency-Key",),
@@ -30,6 +31,13 @@ _SENT: Mapping[str, tuple[str, ...]] = {
     "post /v1/models/{name}/promote": ("Idempotency-Key", "traceparent"),
     "post /v1/models/{name}/rollback": ("Idempotency-Key", "traceparent"),
     "post /v1/webhooks": ("Idempotency-Key",),
+    "post /v1/sources": ("Idempotency-Key",),
+    "post /v1/sources/{name}/test": _SUBMITS,
+    "post /v1/sources/{name}/preview": _SUBMITS,
+    "post /v1/sources/{name}/run": _SUBMITS,
+    "post /v1/sources/{name}/backfill": _SUBMITS,
+    "post /v1/sources/{name}/replay": _SUBMITS,
+    "post /v1/sources/{name}/quarantine/replay": _SUBMITS,
     "post /v1/schedules": ("Idempotency-Key",),
     "post /v1/schedules/{schedule_id}/run": ("Idempotency-Key",),
     "get /v1/events": ("Last-Event-ID",),

@@ -7,6 +7,7 @@ from tasks.errors import (
     InvalidParams,
     JobCancelled,
     JobTimedOut,
+    SourceRefused,
     SourceUnavailable,
 )
 
@@ -34,6 +35,9 @@ def verdict(error: BaseException) -> Verdict:
     if isinstance(error, SourceUnavailable):
         end = failed("source_unavailable", "Source unavailable", error.detail)
         return Verdict(end, retry=True, retry_after_s=error.retry_after_s)
+    if isinstance(error, SourceRefused):
+        end = failed("source_refused", "Source refused", error.detail)
+        return Verdict(end, retry=False)
     # The class alone: an unforeseen message may hold data or a secret; the log,
     # found by the job's id, has the traceback.
     detail = f"unexpected {type(error).__name__}; see the log of this job"

@@ -113,6 +113,8 @@ class _Attempt:
         self.part = job.part
         self.now = job.started_at or datetime.now(UTC)
         self.artifacts: Path = runtime.settings.artifacts_path
+        self.settings = runtime.settings
+        self.final = job.attempt - job.forgiven >= job.max_attempts
         self._job = job
         self._runtime = runtime
         self._began = time.monotonic()
@@ -144,9 +146,7 @@ class _Attempt:
 
     def progress(self, done: int, total: int, unit: str, message: str) -> None:
         """See JobContext.progress."""
-        if self._stop is not None:
-            raise self._stop
-        self._check_time()
+        self.look()
         self._progress = {
             "done": done,
             "total": total,
@@ -158,8 +158,22 @@ class _Attempt:
             if self._stop is not None:
                 raise self._stop
 
+    def look(self) -> None:
+        """See JobContext.look."""
+        if self._stop is not None:
+            raise self._stop
+        self._check_time()
+
+    def shared(self) -> AbstractContextManager[Connection]:
+        """See JobContext.shared."""
+        return self._runtime.database.system()
+
     def read(self) -> AbstractContextManager[Connection]:
         """See JobContext.read."""
+        return self._runtime.database.tenant(self.tenant_id)
+
+    def note(self) -> AbstractContextManager[Connection]:
+        """See JobContext.note."""
         return self._runtime.database.tenant(self.tenant_id)
 
     def _handle(self) -> str:

@@ -58,4 +58,4 @@ def test_most_files_are_short():
     sizes = sorted(
         len(tree.text(path).splitlines()) for path in tree.modules(*tree.ROOMS)
     )
-    assert sizes[len(sizes) // 2] <= 125
+    assert sizes[len(sizes) // 2] <= 130

@@ -38,6 +38,7 @@ _CHECKED: dict[str, Any] = {
     "parent_id": None,
     "stage": "challenger",
     "act": "promote",
+    "freshness": "fresh",
 }
 
 
@@ -186,12 +187,20 @@ def row_of(
 
 
 def _state(column: sa.Column[Any]) -> str:
-    return "pending" if column.table.name == "webhook_deliveries" else "queued"
+    states = {
+        "webhook_deliveries": "pending",
+        "ingest_runs": "succeeded",
+        "source_windows": "done",
+        "quarantine": "held",
+    }
+    return states.get(column.table.name, "queued")
 
 
 def _text(column: sa.Column[Any], tenant_id: int) -> str:
-    finding = column.table.name == "drift_findings" and column.name == "kind"
-    return "input" if finding else f"{column.name} of {tenant_id}"
+    kind = {"drift_findings": "input", "series": "observed"}.get(column.table.name)
+    if column.name == "kind" and kind is not None:
+        return kind
+    return f"{column.name} of {tenant_id}"
 
 
 def _made_up(

@@ -16,7 +16,7 @@ from tests.servers.ports import free_port
 pytestmark = pytest.mark.servers
 
 # A flow is of a tenant, and only Forebay's own processes see it.
-HIDDEN = {"processes", "flows", "pace"}
+HIDDEN = {"processes", "flows", "pace", "rate_limits"}
 MINE = [
     table
     for table in metadata.sorted_tables

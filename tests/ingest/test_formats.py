@@ -53,8 +53,8 @@ def arrow(table: pa.Table, *, file: bool = False) -> bytes:
         GOOD.rstrip(),
         GOOD.replace(b"\n", b"\r\n"),
         b"\xef\xbb\xbf" + GOOD,
-        gzip.compress(GOOD),
-        gzip.compress(GOOD[:20]) + gzip.compress(GOOD[20:]),
+        gzip.compress(GOOD, mtime=0),
+        gzip.compress(GOOD[:20], mtime=0) + gzip.compress(GOOD[20:], mtime=0),
         b'"note\n1", ts ,value\n,2026-03-01T00:00Z,1\nx,"2026-03-01T01:00Z",2\n',
         GOOD.replace(b"value\n", b"value\n\n\n"),
     ],
@@ -92,7 +92,7 @@ def test_a_header_without_rows_has_no_rows():
     ("content", "words"),
     [
         (b"", "the file is empty"),
-        (gzip.compress(b""), "the file is empty"),
+        (gzip.compress(b"", mtime=0), "the file is empty"),
         (b"\n2026,1\n", "column 'ts' is missing"),
         (
             b"ts,mw\n",
@@ -106,7 +106,7 @@ def test_a_header_without_rows_has_no_rows():
         (GOOD.decode().encode("utf-16"), "UTF-16 text"),
         (parquet(ts=["x"], value=[1.0]), "a Parquet file, not UTF-8 text"),
         (b"PK\x03\x04rest", "Excel workbook"),
-        (gzip.compress(GOOD)[:-9], "damaged or cut off"),
+        (gzip.compress(GOOD, mtime=0)[:-9], "damaged or cut off"),
         (GOOD + b'2026-03-01T03:00Z,"' + b"x,1\n" * 600_000, "cannot be cut into rows"),
         (b'"' + b"x" * 3_000_000, "does not end within"),
     ],

@@ -66,7 +66,7 @@ def submit_job(body: SubmitJob) -> Response:
             connection, tenant_id=tenant_id, submission=_submission(body), once=once
         )
     if patience is not None:
-        job = _wait(job, patience, until_end=True)
+        job = awaited(job, patience, until_end=True)
     answer = job_response(job, accepted=True)
     if replayed:
         answer.headers["Idempotency-Replayed"] = "true"
@@ -131,7 +131,7 @@ def get_job(job_id: str) -> Response:
     job = _find(job_id)
     patience = wait_s()
     if patience is not None:
-        job = _wait(job, patience, until_end=False)
+        job = awaited(job, patience, until_end=False)
     answer = job_response(job)
     answer.set_etag(etag(job), weak=True)
     answer.make_conditional(request)
@@ -267,7 +267,7 @@ def _result(job: Job) -> bytes:
     return found.encode()
 
 
-def _wait(job: Job, patience_s: float, *, until_end: bool) -> Job:
+def awaited(job: Job, patience_s: float, *, until_end: bool) -> Job:
     """Hold the request until the job changes state, or ends, or patience does."""
     ends_at = time.monotonic() + patience_s
     first = job.state

@@ -11,7 +11,7 @@ from web.schemas.jobs import Body, Page
 JobEventName = Literal[
     "job.running", "job.retrying", "job.succeeded", "job.failed", "job.cancelled"
 ]
-EventName = JobEventName | Literal["drift.opened", "drift.closed"]
+EventName = JobEventName | Literal["drift.opened", "drift.closed", "freshness.changed"]
 Url = Annotated[str, Field(max_length=LONGEST_URL)]
 Events = Annotated[list[EventName], Field(min_length=1, max_length=20)]
 Description = Annotated[str, Field(max_length=500)]

@@ -124,6 +124,8 @@ ALTER TABLE ingest_runs
         CONSTRAINT ck_ingest_runs_state CHECK (state IN
             ('succeeded', 'partial', 'failed')),
     ADD detail jsonb;
+CREATE INDEX ix_obs_version_series_id_issued_at
+    ON obs_version (series_id, issued_at, ts, known_from) WHERE issued_at IS NOT NULL;
 CREATE INDEX ix_ingest_runs_source_id_id ON ingest_runs (source_id, id)
     WHERE source_id IS NOT NULL;
 CREATE INDEX ix_source_series_series_id ON source_series (series_id);

@@ -1,0 +1,141 @@
+"""Values that a source no longer gives: versions without a number.
+
+Absence proves nothing by itself. Whoever asks has seen all that the source holds of a
+window, and that no row of it was refused (adr/0007).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, TypeAlias, Unpack
+
+from sqlalchemy import text
+
+from db import series
+from db.loads import Knowing, Staged
+from db.session import Connection
+
+Stretch: TypeAlias = tuple[str, datetime, datetime]
+"""A series' key, and the half-open window of it that is proven complete."""
+
+_MADE = """
+DROP TABLE IF EXISTS pg_temp.obs_whole, pg_temp.obs_gone;
+CREATE TEMP TABLE obs_whole (
+    series_id integer, series_no integer, start timestamptz, stop timestamptz
+) ON COMMIT DROP
+"""
+_WHOLE = text("""
+INSERT INTO obs_whole
+SELECT * FROM unnest(CAST(:ids AS integer[]), CAST(:numbers AS integer[]),
+    CAST(:starts AS timestamptz[]), CAST(:stops AS timestamptz[]))
+""")
+
+_ANALYZE = text("ANALYZE obs_whole")
+
+# Rows that disagree with each other are in the stage too, so they withdraw nothing.
+_GONE = """
+SELECT DISTINCT c.series_id, c.ts, c.known_from
+FROM obs_whole AS w JOIN obs_current AS c ON c.series_id = w.series_id
+    AND c.ts >= w.start AND c.ts < w.stop
+WHERE c.tenant_id = :tenant_id AND c.ts >= :first AND c.ts < :last
+    AND c.value IS NOT NULL AND NOT EXISTS (
+        SELECT FROM obs_stage AS s WHERE s.series_no = w.series_no AND s.ts = c.ts
+    )
+"""
+_COUNT = text(f"SELECT count(*) FROM ({_GONE}) AS gone")  # noqa: S608 - our own query
+_GONE_NOW = text(f"""
+CREATE TEMP TABLE obs_gone ON COMMIT DROP AS
+SELECT series_id, ts, greatest(CAST(:known_from AS timestamptz),
+    known_from + interval '1 microsecond') AS known_from
+FROM ({_GONE}) AS gone ORDER BY series_id, ts
+""")  # noqa: S608 - only the query above is put in
+_TOMBSTONES = text("""
+INSERT INTO obs_version (tenant_id, series_id, ts, known_from, ingested_at, value,
+    status, basis, run_id)
+SELECT :tenant_id, series_id, ts, known_from, :now, NULL, 'withdrawn', :basis, :run_id
+FROM obs_gone
+""")
+_CURRENT = text("""
+UPDATE obs_current AS c SET value = NULL, status = 'withdrawn',
+    known_from = g.known_from, run_id = :run_id
+FROM obs_gone AS g
+WHERE c.tenant_id = :tenant_id AND c.series_id = g.series_id AND c.ts = g.ts
+    AND c.ts >= :first AND c.ts < :last
+""")
+
+
+def withdraw(
+    connection: Connection,
+    *,
+    tenant_id: int,
+    staged: Staged,
+    windows: Sequence[Stretch],
+    run_id: str,
+    now: datetime,
+    **knowing: Unpack[Knowing],
+) -> int:
+    """Withdraw the current values of windows that the stage does not hold.
+
+    To be called in the transaction of the load, best after its merge. A value that
+    comes back later is a revision.
+
+    Args:
+        connection: of the tenant.
+        tenant_id: whose series; those that do not exist are passed over.
+        staged: what the source gave; also its rows that are in conflict count as there.
+        windows: what is proven complete. Overlapping ones are fine.
+        run_id: what the versions without a number name as their origin.
+        now: when the load runs.
+        knowing: since when the values are known to be gone, if not since ``now``.
+
+    Returns:
+        How many values were withdrawn.
+    """
+    given = _given(connection, tenant_id=tenant_id, staged=staged, windows=windows)
+    if given is None:
+        return 0
+    series.lock(connection, tenant_id=tenant_id, series_ids=given["ids"])
+    given |= {"run_id": run_id, "now": now, "known_from": now, "basis": "observed"}
+    gone = connection.execute(_GONE_NOW, {**given, **knowing}).rowcount
+    if gone:
+        connection.execute(_TOMBSTONES, {**given, **knowing})
+        connection.execute(_CURRENT, given)
+    return gone
+
+
+def count_withdrawn(
+    connection: Connection,
+    *,
+    tenant_id: int,
+    staged: Staged,
+    windows: Sequence[Stretch],
+) -> int:
+    """Return how many values ``withdraw`` would withdraw; nothing is written."""
+    given = _given(connection, tenant_id=tenant_id, staged=staged, windows=windows)
+    return connection.execute(_COUNT, given).scalar_one() if given else 0
+
+
+def _given(
+    connection: Connection,
+    *,
+    tenant_id: int,
+    staged: Staged,
+    windows: Sequence[Stretch],
+) -> dict[str, Any] | None:
+    """Put the windows of series that exist into a table; None if there are none."""
+    keys = {key for key, _, _ in windows}
+    found = series.find_many(connection, tenant_id=tenant_id, keys=keys)
+    there = [window for window in windows if window[0] in found]
+    if not there:
+        return None
+    numbers = {key: number for number, key in enumerate(staged.keys)}
+    given: dict[str, Any] = {
+        "tenant_id": tenant_id,
+        "ids": [found[key].id for key, _, _ in there],
+        "numbers": [numbers.get(key, -1) for key, _, _ in there],
+        "starts": [start for _, start, _ in there],
+        "stops": [stop for _, _, stop in there],
+    }
+    connection.exec_driver_sql(_MADE)
+    connection.execute(_WHOLE, given)
+    connection.execute(_ANALYZE)
+    return {**given, "first": min(given["starts"]), "last": max(given["stops"])}

@@ -1,0 +1,255 @@
+"""The body of an answer as a declared table: judged at once, read row by row later."""
+
+import codecs
+import csv
+import io
+import itertools
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from email.message import Message
+from typing import Any, BinaryIO, cast
+
+from ingest.batch import Batch
+from ingest.cells import (
+    ROWS_AT_ONCE,
+    Cells,
+    arrow_cells,
+    by_name,
+    csv_cells,
+    header_of,
+    parquet_cells,
+)
+from ingest.errors import InvalidFile, InvalidLayout
+from ingest.exchange import Answer
+from ingest.json_rows import check_names, line_cells, record_cells, rows_at
+from ingest.stream import TextBytes
+from ingest.table_cells import batches
+from ingest.table_layout import TableFormat, TableLayout
+from ingest.verdicts import OK, Verdict, decoded, general, markup
+
+_TAIL = 1 << 16
+_SAMPLE = 100
+_GZIP = b"\x1f\x8b"
+_PARQUET = (b"PAR1", b"PARE")
+_NO_CONTENT = 204
+
+
+@dataclass(frozen=True)
+class TableBody:
+    """One body; iterating it reads its rows, as often as one likes.
+
+    Attributes:
+        answer: that carries it.
+        format: how it is written.
+        layout: what its columns are.
+        moment: the time of rows without a time of their own.
+        rows_path: where the rows lie in JSON.
+        document: the JSON decoded already, or None.
+    """
+
+    answer: Answer
+    format: TableFormat
+    layout: TableLayout
+    moment: datetime
+    rows_path: str = ""
+    document: Any = None
+
+    def __iter__(self) -> Iterator[Batch]:
+        return batches(self.pieces(), layout=self.layout, moment=self.moment)
+
+    def pieces(self) -> Iterator[Cells]:
+        """Yield the table as cells.
+
+        Raises:
+            InvalidFile: the body cannot be read on.
+            InvalidLayout: it is not the declared table.
+        """
+        if self.format == "json":
+            yield from self._from_records()
+            return
+        layout = self.layout
+        with opened(self.answer, text=self.format in ("csv", "ndjson")) as stream:
+            if self.format == "csv":
+                choose = by_name(layout.columns)
+                yield from csv_cells(stream, delimiter=layout.delimiter, choose=choose)
+            elif self.format == "ndjson":
+                yield from line_cells(
+                    stream, texts=layout.texts, values=layout.value_columns
+                )
+            elif self.format == "parquet":
+                yield from parquet_cells(stream, choose=by_name(layout.columns))
+            else:
+                yield from arrow_cells(stream, choose=by_name(layout.columns))
+
+    def _records(self) -> list[Any]:
+        found = self.document
+        if found is None:
+            found = document_of(self.answer)
+        if isinstance(found, Verdict):
+            raise InvalidFile(found.detail)
+        return rows_at(found, self.rows_path)
+
+    def _from_records(self) -> Iterator[Cells]:
+        records = self._records()
+        check_names(records, self.layout.columns)
+        texts, values = self.layout.texts, self.layout.value_columns
+        # A short piece first: that is all it takes to judge the body.
+        edges = [0, *range(_SAMPLE, len(records), ROWS_AT_ONCE), len(records)]
+        for first, end in itertools.pairwise(edges):
+            if piece := records[first:end]:
+                numbers = range(first + 1, end + 1)
+                yield record_cells(piece, texts=texts, values=values, numbers=numbers)
+
+    @property
+    def count(self) -> int:
+        """How many rows the body holds, good and bad."""
+        if self.format == "json":
+            return len(self._records())
+        return sum(cells.count for cells in self.pieces())
+
+    def verdict(self) -> Verdict:
+        """Say what the body is, from its status, its end and its first rows."""
+        if (found := general(self.answer) or markup(self.answer)) is not None:
+            return found
+        if self.answer.status == _NO_CONTENT:
+            return Verdict("empty")
+        return self._cut_off() or self._first_rows()
+
+    def _first_rows(self) -> Verdict:
+        try:
+            first = next(self.pieces(), None)
+            if first is not None:
+                next(batches([first], layout=self.layout, moment=self.moment), None)
+        except InvalidLayout as error:
+            return Verdict("schema_drift", error.detail)
+        except InvalidFile as error:
+            cut_short = isinstance(error.__cause__, EOFError)
+            return Verdict("transient" if cut_short else "malformed", error.detail)
+        return Verdict("empty", "a table without rows") if first is None else OK
+
+    def _cut_off(self) -> Verdict | None:
+        head, tail, size = ends(self.answer)
+        if size == 0:
+            return _nothing(self.format)
+        if self.format == "json":
+            found = self.document
+            found = document_of(self.answer) if found is None else found
+            return found if isinstance(found, Verdict) else None
+        if self.format == "parquet" and not tail.endswith(_PARQUET):
+            return Verdict("transient", "the end of the Parquet file is missing")
+        if self.format == "csv" and ends_short(self.answer, self.layout.delimiter):
+            return Verdict("transient", "the last line is cut off")
+        if self.format == "ndjson" and head != _GZIP:
+            last = tail[tail.rfind(b"\n") + 1 :]
+            if isinstance(_line(last), Verdict):
+                return Verdict("transient", "the last line is cut off")
+        return None
+
+
+def ends_short(answer: Answer, delimiter: str) -> bool:
+    """Return whether a CSV file's last line has no end and lacks cells.
+
+    A source that declares the length of a body sent all of it: then a short last line
+    is the file's own, and only that row is bad.
+    """
+    head, tail, size = ends(answer)
+    if head == _GZIP or tail.endswith((b"\n", b"\r")):
+        return False
+    last = tail[tail.rfind(b"\n") + 1 :]
+    if "content-length" in answer.headers or len(last) == size:
+        return False
+    with opened(answer, text=True) as stream:
+        header = header_of(TextBytes(stream), delimiter)
+    line = last.decode(errors="replace")
+    return len(next(csv.reader([line], delimiter=delimiter), [])) < len(header)
+
+
+def _nothing(form: TableFormat) -> Verdict:
+    if form == "ndjson":
+        return Verdict("empty", "no lines")
+    return Verdict("transient", "there is nothing in the body")
+
+
+def _line(line: bytes) -> Any:
+    try:
+        return json.loads(line) if line.strip() else None
+    except (ValueError, RecursionError):
+        return Verdict("transient")
+
+
+def ends(answer: Answer) -> tuple[bytes, bytes, int]:
+    """Return the first two bytes of a body, its last 64 KiB, and its size."""
+    with answer.open() as stream:
+        head = stream.read(2)
+        size = stream.seek(0, io.SEEK_END)
+        stream.seek(max(0, size - _TAIL))
+        return head, stream.read(), size
+
+
+def document_of(answer: Answer) -> Any:
+    """Return decoded JSON of any declared charset, or the verdict on what is none."""
+    if charset(answer) is None:
+        return decoded(answer)
+    try:
+        with opened(answer, text=True) as stream:
+            return decoded(replace(answer, content=stream.read(), path=None))
+    except InvalidFile as error:
+        return Verdict("malformed", error.detail)
+
+
+def charset(answer: Answer) -> str | None:
+    """Return the charset an answer declares, or None for UTF-8 and unknown ones."""
+    message = Message()
+    message["content-type"] = answer.headers.get("content-type", "")
+    try:
+        name = codecs.lookup(str(message.get_param("charset", "utf-8"))).name
+    except LookupError:
+        return None
+    return None if name in ("utf-8", "ascii") else name
+
+
+@contextmanager
+def opened(answer: Answer, *, text: bool) -> Iterator[BinaryIO]:
+    """Open a body; text of another charset is read as UTF-8."""
+    name = charset(answer) if text else None
+    with answer.open() as stream:
+        packed = stream.read(2) == _GZIP
+        stream.seek(0)
+        if name is None or packed:
+            yield stream
+        else:
+            yield cast("BinaryIO", _Utf8(stream, name))
+
+
+class _Utf8(io.RawIOBase):
+    """A reader that turns text of another charset into UTF-8."""
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        super().__init__()
+        self._stream = stream
+        self._name = name
+        self._decoder = codecs.getincrementaldecoder(name)()
+        self._ahead = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to ``size`` bytes; fewer only at the end.
+
+        Raises:
+            InvalidFile: the bytes are not text of the charset.
+        """
+        while size < 0 or len(self._ahead) < size:
+            piece = self._stream.read(_TAIL)
+            try:
+                text = self._decoder.decode(piece, final=not piece)
+            except UnicodeDecodeError as error:
+                message = f"the body is not {self._name} text: {error}"
+                raise InvalidFile(message) from error
+            self._ahead += text.encode()
+            if not piece:
+                break
+        cut = len(self._ahead) if size < 0 else size
+        found, self._ahead = self._ahead[:cut], self._ahead[cut:]
+        return found

@@ -1,0 +1,237 @@
+"""Sources: create, read, change, enable, pause, delete."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, request
+
+from db import audit, idempotency, quarantine, source_ledger, source_series
+from db import sources as rows
+from db.schedules import clock
+from db.session import Connection
+from db.sources import Setup, Source
+from tasks import sources
+from tasks.submit import fingerprint
+from web.door import door, identity
+from web.openapi import answers
+from web.representation import json_response
+from web.requests import idempotency_key, json_body, next_link
+from web.schemas.jobs import Page
+from web.schemas.sources import (
+    ChangeSource,
+    CreateSource,
+    Options,
+    SourceDetail,
+    SourceList,
+    SourceOut,
+)
+
+bp = APIBlueprint("sources", __name__, url_prefix="/v1/sources", tag="Sources")
+
+_OPTIONS = tuple(Options.model_fields)
+_LINKS = (
+    *("enable", "pause", "test", "preview", "run", "backfill", "replay"),
+    *("runs", "windows", "series", "quarantine"),
+)
+
+
+@bp.post("")
+@bp.input(CreateSource, arg_name="body")
+@bp.doc(responses=answers(201, "The source", SourceOut))
+def create_source(body: CreateSource) -> Response:
+    """Create a source from a connector; its config is checked, nothing is asked."""
+    tenant_id, key = identity().tenant_id, idempotency_key()
+    mark = fingerprint(request.path, json_body())
+    with door().database.tenant(tenant_id) as connection:
+        known = _recall(connection, key, mark)
+        if known is None:
+            made = sources.create(
+                connection,
+                tenant_id=tenant_id,
+                setup=_setup(body),
+                now=clock(connection),
+            )
+            _remember(connection, key, mark, made.name)
+            note(connection, "source.create", made, {"connector": made.connector})
+        else:
+            made = sources.find(connection, tenant_id=tenant_id, name=known)
+    answer = json_response(_source_json(made), 201)
+    answer.headers["Location"] = f"/v1/sources/{made.name}"
+    if known is not None:
+        answer.headers["Idempotency-Replayed"] = "true"
+    return answer
+
+
+@bp.get("")
+@bp.input(Page, location="query", arg_name="query")
+@bp.doc(responses=answers(200, "A page, by name", SourceList))
+def list_sources(query: Page) -> Response:
+    """List the tenant's sources."""
+    tenant_id = identity().tenant_id
+    with door().database.tenant(tenant_id) as connection:
+        found = rows.page(
+            connection, tenant_id=tenant_id, after=query.cursor, limit=query.limit + 1
+        )
+    items = [_source_json(one) for one in found[: query.limit]]
+    cursor = items[-1]["name"] if len(found) > query.limit else None
+    return next_link(json_response({"items": items, "next_cursor": cursor}), cursor)
+
+
+@bp.get("/<name>")
+@bp.doc(responses=answers(200, "The source and how it fares", SourceDetail))
+def get_source(name: str) -> Response:
+    """Show a source: its config, its next read, what is fresh, failed and held."""
+    tenant_id = identity().tenant_id
+    with door().database.tenant(tenant_id) as connection:
+        found = sources.find(connection, tenant_id=tenant_id, name=name)
+        shown = {**_source_json(found), **_fares(connection, found)}
+    return json_response(shown)
+
+
+@bp.patch("/<name>")
+@bp.input(ChangeSource, arg_name="body")
+@bp.doc(responses=answers(200, "The source", SourceOut))
+def change_source(name: str, body: ChangeSource) -> Response:
+    """Change the given fields; its schedule follows, and its breaker is closed."""
+    tenant_id = identity().tenant_id
+    given = body.model_dump(mode="json", include=body.model_fields_set)
+    options = {field: given.pop(field) for field in _OPTIONS if field in given}
+    changes = {**given, **({"options": options} if options else {})}
+    with door().database.tenant(tenant_id) as connection:
+        changed = sources.change(
+            connection,
+            tenant_id=tenant_id,
+            name=name,
+            changes=changes,
+            now=clock(connection),
+        )
+        if changes:
+            told = {"fields": sorted(body.model_fields_set)}
+            note(connection, "source.change", changed, told)
+    return json_response(_source_json(changed))
+
+
+@bp.delete("/<name>")
+@bp.doc(responses={204: "It is gone, with its ledger; observations stay"})
+def delete_source(name: str) -> Response:
+    """Delete a source with its schedule and ledger; what it read stays."""
+    tenant_id = identity().tenant_id
+    with door().database.tenant(tenant_id) as connection:
+        found = sources.find(connection, tenant_id=tenant_id, name=name)
+        sources.remove(connection, tenant_id=tenant_id, name=name)
+        note(connection, "source.delete", found)
+    return Response(status=204)
+
+
+@bp.post("/<name>/enable")
+@bp.doc(responses=answers(200, "The source", SourceOut))
+def enable_source(name: str) -> Response:
+    """Let a source run; of one that is off by default this accepts the licence."""
+    return _switch(name, enabled=True)
+
+
+@bp.post("/<name>/pause")
+@bp.doc(responses=answers(200, "The source", SourceOut))
+def pause_source(name: str) -> Response:
+    """Pause: nothing is read until it is enabled, and nothing counts as missed."""
+    return _switch(name, enabled=False)
+
+
+def note(
+    connection: Connection,
+    action: str,
+    source: Source,
+    detail: dict[str, Any] | None = None,
+) -> None:
+    """Add to the audit trail, in the transaction that acts."""
+    who = identity()
+    audit.record(
+        connection,
+        tenant_id=who.tenant_id,
+        key_id=who.key_id,
+        action=action,
+        target=source.name,
+        detail={"id": source.id, **(detail or {})},
+    )
+
+
+def _switch(name: str, *, enabled: bool) -> Response:
+    tenant_id = identity().tenant_id
+    with door().database.tenant(tenant_id) as connection:
+        changed = sources.switch(
+            connection,
+            tenant_id=tenant_id,
+            name=name,
+            enabled=enabled,
+            now=clock(connection),
+        )
+        note(connection, "source.enable" if enabled else "source.pause", changed)
+    return json_response(_source_json(changed))
+
+
+def _setup(body: CreateSource) -> Setup:
+    return Setup(
+        name=body.name,
+        connector=body.connector,
+        config=body.config,
+        credential=body.credential,
+        options=body.model_dump(mode="json", include=set(_OPTIONS)),
+        enabled=body.enabled,
+    )
+
+
+def _recall(connection: Connection, key: str | None, mark: bytes) -> str | None:
+    if key is None:
+        return None
+    return idempotency.recall(
+        connection, tenant_id=identity().tenant_id, key=key, fingerprint=mark
+    )
+
+
+def _remember(connection: Connection, key: str | None, mark: bytes, made: str) -> None:
+    if key is not None:
+        idempotency.remember(
+            connection,
+            tenant_id=identity().tenant_id,
+            key=key,
+            fingerprint=mark,
+            resource_id=made,
+        )
+
+
+def _fares(connection: Connection, source: Source) -> Mapping[str, Any]:
+    planned = sources.schedule_of(connection, source)
+    running = planned is not None and planned.enabled
+    return {
+        "next_fire_at": planned.next_fire_at if planned and running else None,
+        "fault": planned.fault if planned else None,
+        "freshness": source_series.freshness_counts(
+            connection, tenant_id=source.tenant_id, source_id=source.id
+        ),
+        "windows": source_ledger.counts(
+            connection, tenant_id=source.tenant_id, source_id=source.id
+        ),
+        "quarantined": quarantine.held_counts(
+            connection, tenant_id=source.tenant_id, source_id=source.id
+        ),
+    }
+
+
+def _source_json(source: Source) -> dict[str, Any]:
+    base = f"/v1/sources/{source.name}"
+    return {
+        "id": source.id,
+        "name": source.name,
+        "connector": source.connector,
+        "config": source.config,
+        "credential": source.credential,
+        **{name: source.options.get(name) for name in _OPTIONS},
+        "enabled": source.enabled,
+        "failures": source.failures,
+        "open_until": source.open_until,
+        "warnings": sources.warnings(source),
+        "created_at": source.created_at,
+        "updated_at": source.updated_at,
+        "links": {"self": base, **{name: f"{base}/{name}" for name in _LINKS}},
+    }
