@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 HOME_DIR ?= var
 PORT ?= 8080
+PROCESSES ?= 2
 CHAOS ?= --jobs 2000 --faults 60 --seed 7
 ROOMS := web workers tasks forecasting ingest analysis db embedded
 
@@ -43,7 +44,7 @@ demo: $(VENV)/embedded.done ## The same, then leave with exit code 0
 test: $(VENV)/dev.done ## All tests against real servers of their own, with coverage
 	@$(BIN)/python -m tests.servers.debian
 	@rm -f .coverage .coverage.*
-	$(BIN)/python -m coverage run -m pytest $(TESTS)
+	$(BIN)/python -m coverage run -m pytest -n $(PROCESSES) --dist loadfile $(TESTS)
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report --skip-covered --show-missing $(COVERAGE)
 

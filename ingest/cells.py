@@ -97,7 +97,12 @@ def header_of(text: TextBytes, delimiter: str) -> list[str]:
 
 def _split(line: bytes, delimiter: str) -> list[str]:
     lines = line.decode().splitlines(keepends=True)
-    return [cell.strip() for cell in next(csv.reader(lines, delimiter=delimiter), [])]
+    try:
+        cells = next(csv.reader(lines, delimiter=delimiter), [])
+    except csv.Error as error:
+        message = f"the header line cannot be cut into cells: {error}"
+        raise InvalidFile(message) from error
+    return [cell.strip() for cell in cells]
 
 
 def csv_cells(

@@ -5,6 +5,7 @@ import csv
 import io
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -32,6 +33,11 @@ from ingest.verdicts import OK, Verdict, decoded, general, markup
 
 _TAIL = 1 << 16
 _SAMPLE = 100
+_CHARSET = re.compile(
+    r"iso8859-\d+|cp\d+|utf-(16|32)(-[bl]e)?|koi8-[rtu]|mac-\w+|shift_jis\w*|"
+    r"euc_\w+|gb\w+|big5\w*"
+)
+"""Charsets of text; Python knows many more encodings, which are none."""
 _GZIP = b"\x1f\x8b"
 _PARQUET = (b"PAR1", b"PARE")
 _NO_CONTENT = 204
@@ -158,13 +164,18 @@ def ends_short(answer: Answer, delimiter: str) -> bool:
     head, tail, size = ends(answer)
     if head == _GZIP or tail.endswith((b"\n", b"\r")):
         return False
-    last = tail[tail.rfind(b"\n") + 1 :]
-    if "content-length" in answer.headers or len(last) == size:
+    last = re.split(rb"[\r\n]", tail)[-1]
+    # Of a line with an odd quote nobody knows where it begins.
+    if "content-length" in answer.headers or len(last) == size or last.count(b'"') % 2:
         return False
-    with opened(answer, text=True) as stream:
-        header = header_of(TextBytes(stream), delimiter)
-    line = last.decode(errors="replace")
-    return len(next(csv.reader([line], delimiter=delimiter), [])) < len(header)
+    try:
+        with opened(answer, text=True) as stream:
+            header = header_of(TextBytes(stream), delimiter)
+        line = last.decode(charset(answer) or "utf-8", errors="replace")
+        cells = next(csv.reader([line], delimiter=delimiter), [])
+    except (InvalidFile, csv.Error):
+        return False  # what is wrong with it is said by who reads it
+    return len(cells) < len(header)
 
 
 def _nothing(form: TableFormat) -> Verdict:
@@ -206,9 +217,9 @@ def charset(answer: Answer) -> str | None:
     message["content-type"] = answer.headers.get("content-type", "")
     try:
         name = codecs.lookup(str(message.get_param("charset", "utf-8"))).name
-    except LookupError:
+    except (LookupError, ValueError):
         return None
-    return None if name in ("utf-8", "ascii") else name
+    return name if _CHARSET.fullmatch(name) else None
 
 
 @contextmanager
@@ -244,7 +255,7 @@ class _Utf8(io.RawIOBase):
             piece = self._stream.read(_TAIL)
             try:
                 text = self._decoder.decode(piece, final=not piece)
-            except UnicodeDecodeError as error:
+            except UnicodeError as error:
                 message = f"the body is not {self._name} text: {error}"
                 raise InvalidFile(message) from error
             self._ahead += text.encode()

@@ -380,6 +380,8 @@ NOT_DRAWN = {
     # give does not follow from their number.
     *("forecast.monitor", "forecast.train", "forecast.whatif"),
     *("model.promote", "model.rollback"),
+    # They ask a source, or read what other runs kept.
+    *("ingest.freshness", "ingest.probe", "ingest.replay"),
 }
 
 
