@@ -18,6 +18,7 @@ from web.metrics import register_metrics
 from web.rates import Rates
 from web.requests import cap_body, refuse_unstorable, register_json, traceparent
 from web.routes import (
+    anomalydetector,
     catalogue,
     charts,
     connectors,
@@ -60,6 +61,7 @@ BLUEPRINTS = (
     webhooks.bp,
     catalogue.bp,
     charts.bp,
+    anomalydetector.bp,
     health.bp,
     console.bp,
 )
