@@ -12,7 +12,7 @@ ROOMS := web workers tasks forecasting ingest analysis db embedded
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check fix lint types walls up down bench bench-scale bench-forecast bench-accuracy chaos lock clean
+.PHONY: help setup run demo demo-sources test check fix lint types walls up down bench bench-scale bench-forecast bench-ingest bench-accuracy bench-anomaly chaos lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ run: $(VENV)/embedded.done ## Start the whole platform at your desk, with real d
 
 demo: $(VENV)/embedded.done ## The same, then leave with exit code 0
 	@$(BIN)/python -m embedded demo --home $(HOME_DIR) --port $(PORT)
+
+demo-sources: $(VENV)/embedded.done ## EIA, FRED and weather without keys, played here (STAY=1)
+	@$(BIN)/python -m embedded demo-sources --home $(HOME_DIR) --port $(PORT) $(if $(STAY),--stay)
 
 test: $(VENV)/dev.done ## All tests against real servers of their own, with coverage
 	@$(BIN)/python -m tests.servers.debian
@@ -79,9 +82,18 @@ bench-forecast: $(VENV)/dev.done ## Measure panels in parts, and a stream of 10 
 	@$(BIN)/python -m tests.servers.debian
 	@$(BIN)/python -m bench.forecasting $(FORECAST)
 
+bench-ingest: $(VENV)/dev.done ## Measure loads, sources and uploads beside a bare COPY
+	@$(BIN)/python -m tests.servers.debian
+	@$(BIN)/python -m bench.loading
+	@$(BIN)/python -m bench.ingest $(INGEST)
+
 bench-accuracy: $(VENV)/dev.done ## Forecast the collections in DATA=dir, beside bare libraries
 	@test -n "$(DATA)" || { echo "DATA=dir names the folder of the collections"; exit 2; }
 	@$(BIN)/python -m bench.accuracy --data "$(DATA)" $(ACCURACY)
+
+bench-anomaly: $(VENV)/dev.done ## Analyse the labelled collections in DATA=dir, beside simple methods
+	@test -n "$(DATA)" || { echo "DATA=dir names the folder of the collections"; exit 2; }
+	@$(BIN)/python -m bench.anomaly --data "$(DATA)" $(ANOMALY)
 
 chaos: $(VENV)/dev.done ## Strike the running platform with faults, then audit its tables
 	@$(BIN)/python -m tests.servers.debian

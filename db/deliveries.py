@@ -35,6 +35,9 @@ delivery AS (
 
 Of a job in parts, the whole job alone is told of.
 """
+_OF_JOB = " JOIN moved ON moved.id = event.job_id AND moved.parent_id IS NULL"
+ENQUEUE_LOOSE = ENQUEUE.replace(_OF_JOB, "")
+"""The same for events that are no job's; it reads ``event`` alone."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,8 @@ class Due:
 
     ``body`` is the text that was sent before, or None. ``event`` is the event's body
     with ``id``, ``type``, ``labels`` and ``at`` of the job and the event, or None where
-    either is gone.
+    either is gone. ``channel`` is the kind of the channel that the webhook leads to,
+    with its ``config`` and the name of its ``credential``; None for a plain one.
     """
 
     id: str
@@ -84,6 +88,9 @@ class Due:
     rotated_at: datetime | None
     body: str | None
     event: dict[str, Any] | None
+    channel: str | None = None
+    config: dict[str, Any] | None = None
+    credential: str | None = None
 
 
 @dataclass(frozen=True)
@@ -151,12 +158,14 @@ WITH RECURSIVE busy AS (SELECT CAST(:busy AS jsonb) AS counts
 SELECT claimed.id, claimed.tenant_id, claimed.webhook_id, claimed.kind,
     claimed.attempts AS attempt, url, generation, rotated_at,
     nullif(CAST(claimed.body AS text), '{}') AS body,
-    CASE WHEN jobs.id IS NOT NULL AND job_events.id IS NOT NULL THEN
+    CASE WHEN job_events.id IS NOT NULL
+        AND (jobs.id IS NOT NULL OR job_events.job_id IS NULL) THEN
         json_build_object('id', jobs.id, 'type', jobs.type, 'labels', jobs.labels,
             'at', job_events.at, 'body', job_events.body,
             'error', CASE WHEN jobs.state = claimed.kind THEN jobs.error END)
-    END AS event
+    END AS event, webhooks.channel, channels.config, channels.credential
 FROM claimed JOIN webhooks ON webhooks.id = claimed.webhook_id
+LEFT JOIN channels ON channels.webhook_id = webhooks.id
 LEFT JOIN jobs ON jobs.id = claimed.job_id
 LEFT JOIN job_events ON job_events.id = claimed.event_id
 ORDER BY claimed.created_at, claimed.id

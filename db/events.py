@@ -14,10 +14,10 @@ from db.tables import job_events
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened to a job; ``id`` grows within the job."""
+    """One thing that happened, mostly to a job; ``id`` grows within the job."""
 
     id: int
-    job_id: str
+    job_id: str | None
     at: datetime
     kind: str
     body: dict[str, Any]

@@ -1,9 +1,10 @@
-"""Rows that were not published, each with its reason; the row itself is in the archive.
+"""Rows that were not published, each with its reason, as they stood.
 
-A row that comes again night after night is one row here: ``seen`` counts the loads.
+A row that comes again night after night is one row here: ``seen`` counts the runs.
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,9 @@ from datetime import datetime
 from sqlalchemy import text
 
 from db.session import Connection
+
+_LONGEST_ROW = 2_000
+_LINE = re.compile(r"^line \d+: ")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +25,7 @@ class Refused:
         row_no: where it stands in its answer.
         code: why, in a word that does not change.
         detail: why, for people.
-        row: its text, as far as it is known; only its hash is kept.
+        row: its text, or its key, time and value; empty where neither is known.
         raw_sha256: the answer it stands in.
     """
 
@@ -33,8 +37,8 @@ class Refused:
 
     @property
     def row_hash(self) -> str:
-        """What makes it the same row when it comes again."""
-        told = f"{self.code}\n{self.detail}\n{self.row}"
+        """What makes it the same row when it comes again, if in another line."""
+        told = f"{self.code}\n{_LINE.sub('', self.detail)}\n{self.row}"
         return hashlib.sha256(told.encode()).hexdigest()
 
 
@@ -59,6 +63,7 @@ class Held:
     row_no: int
     code: str
     detail: str
+    row: str | None
     contract_version: int
     first_seen: datetime
     last_seen: datetime
@@ -68,23 +73,25 @@ class Held:
 
 _ADD = text("""
 INSERT INTO quarantine (tenant_id, source_id, partition_id, run_id, raw_sha256, row_no,
-    code, detail, contract_version, first_seen, last_seen, seen, state, row_hash)
+    code, detail, row_text, contract_version, first_seen, last_seen, seen, state,
+    row_hash)
 SELECT :tenant_id, :source_id, :partition_id, :run_id, raw_sha256, row_no, code,
-    detail, :contract_version, :now, :now, 1, 'held', row_hash
+    detail, row_text, :contract_version, :now, :now, 1, 'held', row_hash
 FROM unnest(CAST(:raws AS text[]), CAST(:numbers AS bigint[]), CAST(:codes AS text[]),
-    CAST(:details AS text[]), CAST(:hashes AS text[]))
-    AS given (raw_sha256, row_no, code, detail, row_hash)
+    CAST(:details AS text[]), CAST(:rows AS text[]), CAST(:hashes AS text[]))
+    AS given (raw_sha256, row_no, code, detail, row_text, row_hash)
 ORDER BY row_hash, code
 ON CONFLICT (source_id, row_hash, code) DO UPDATE SET
     partition_id = excluded.partition_id, run_id = excluded.run_id,
     raw_sha256 = excluded.raw_sha256, row_no = excluded.row_no,
     contract_version = excluded.contract_version, last_seen = excluded.last_seen,
-    seen = quarantine.seen + 1,
+    seen = quarantine.seen + CASE WHEN quarantine.run_id = excluded.run_id
+        THEN 0 ELSE 1 END,
     state = CASE quarantine.state WHEN 'discarded' THEN 'discarded' ELSE 'held' END
 """)
 _PAGE = text("""
-SELECT id, partition_id, run_id, raw_sha256, row_no, code, detail, contract_version,
-    first_seen, last_seen, seen, state
+SELECT id, partition_id, run_id, raw_sha256, row_no, code, detail, row_text AS row,
+    contract_version, first_seen, last_seen, seen, state
 FROM quarantine WHERE tenant_id = :tenant_id AND source_id = :source_id
     AND (CAST(:state AS text) IS NULL OR state = :state)
     AND (CAST(:partition_id AS text) IS NULL OR partition_id = :partition_id)
@@ -119,8 +126,9 @@ def add(
 ) -> int:
     """Hold bad rows; return how many different ones there are.
 
-    A row that was here is seen once more, from now on in this load's partition and
-    answer; one that was replayed is held again, one that was discarded stays so.
+    A row that was here is seen once more, if another run saw it last, from now on in
+    this load's partition and answer; one that was replayed is held again, one that was
+    discarded stays so.
 
     Args:
         connection: the transaction that ends the load.
@@ -140,7 +148,8 @@ def add(
             "raws": [one.raw_sha256 for one in unlike],
             "numbers": [one.row_no for one in unlike],
             "codes": [one.code for one in unlike],
-            "details": [one.detail for one in unlike],
+            "details": [_plain(one.detail) for one in unlike],
+            "rows": [_plain(one.row)[:_LONGEST_ROW] or None for one in unlike],
             "hashes": [one.row_hash for one in unlike],
             "now": now,
         },
@@ -227,3 +236,8 @@ def held_partitions(
     """Return the partitions of a source in which rows are held."""
     given = {"tenant_id": tenant_id, "source_id": source_id}
     return list(connection.scalars(_PARTITIONS, given))
+
+
+def _plain(words: str) -> str:
+    """Return text in one line, without what a database cannot hold."""
+    return " ".join(words.replace("\0", "").splitlines())

@@ -65,19 +65,39 @@ WHERE tenant_id = :tenant_id AND job_id = :job_id AND partition_id = :partition_
     AND fingerprint = :fingerprint
 ORDER BY id DESC LIMIT 1
 """)  # noqa: S608 - see above
+_LATEST = text(f"""
+SELECT id, {_WRITTEN} FROM raw_fetches
+WHERE tenant_id = :tenant_id AND source_id = :source_id
+    AND fingerprint = :fingerprint AND job_id <> :before_job
+    AND verdict IN ('ok', 'metadata', 'empty')
+ORDER BY id DESC LIMIT 1
+""")  # noqa: S608 - see above
 _OF_JOB = text(f"""
 SELECT id, {_WRITTEN} FROM raw_fetches
 WHERE tenant_id = :tenant_id AND job_id = :job_id AND partition_id = :partition_id
 ORDER BY id
 """)  # noqa: S608 - see above
+# An answer that says that nothing has changed holds nothing to parse.
 _LATEST_JOB = text("""
 SELECT job_id FROM raw_fetches WHERE tenant_id = :tenant_id
     AND source_id = :source_id AND partition_id = :partition_id
-ORDER BY id DESC LIMIT 1
+    AND verdict <> 'unchanged'
+ORDER BY verdict = 'ok' DESC, id DESC LIMIT 1
 """)
 _PARTITIONS = text("""
 SELECT DISTINCT partition_id FROM raw_fetches
-WHERE tenant_id = :tenant_id AND source_id = :source_id ORDER BY partition_id
+WHERE tenant_id = :tenant_id AND source_id = :source_id AND verdict = 'ok'
+ORDER BY partition_id
+""")
+# Only what was published is known: an answer whose rows were held back is asked anew.
+_LOADED = text("""
+SELECT headers FROM raw_fetches AS f JOIN source_windows AS w
+    USING (tenant_id, source_id, partition_id)
+WHERE f.id = (
+    SELECT max(id) FROM raw_fetches WHERE tenant_id = :tenant_id
+        AND source_id = :source_id AND verdict = 'ok' AND fetched_at >= :since
+        AND request ->> 'url' = :url AND request -> 'params' = CAST(:params AS jsonb))
+    AND w.job_id = f.job_id AND w.state = 'done'
 """)
 
 
@@ -133,7 +153,7 @@ def of_job(
 def latest_job(
     connection: Connection, *, tenant_id: int, source_id: str, partition_id: str
 ) -> str | None:
-    """Return the job that asked last for a partition, whatever became of it."""
+    """Return the job that got rows of a partition last; else that asked last."""
     found: str | None = connection.scalar(
         _LATEST_JOB,
         {"tenant_id": tenant_id, "source_id": source_id, "partition_id": partition_id},
@@ -145,3 +165,63 @@ def partitions(connection: Connection, *, tenant_id: int, source_id: str) -> lis
     """Return the partitions of a source of which answers are kept, by id."""
     given = {"tenant_id": tenant_id, "source_id": source_id}
     return list(connection.scalars(_PARTITIONS, given))
+
+
+def latest(
+    connection: Connection,
+    *,
+    tenant_id: int,
+    source_id: str,
+    fingerprint: str,
+    before_job: str,
+) -> Fetch | None:
+    """Return the last usable answer of a source to a request, of another job, or None.
+
+    Args:
+        connection: a transaction of the tenant.
+        tenant_id: whose source it is.
+        source_id: which source.
+        fingerprint: of the request.
+        before_job: the job that asks now.
+    """
+    row = connection.execute(
+        _LATEST,
+        {
+            "tenant_id": tenant_id,
+            "source_id": source_id,
+            "fingerprint": fingerprint,
+            "before_job": before_job,
+        },
+    ).first()
+    return None if row is None else Fetch(**row._mapping)
+
+
+def loaded_headers(
+    connection: Connection,
+    *,
+    tenant_id: int,
+    source_id: str,
+    asked: tuple[str, tuple[tuple[str, str], ...]],
+    since: datetime,
+) -> dict[str, str] | None:
+    """Return the headers of the last good answer to a request, if its rows are stored.
+
+    Args:
+        connection: a transaction of the tenant.
+        tenant_id: whose source it is.
+        source_id: which source.
+        asked: the address and the query.
+        since: an older answer is none.
+    """
+    url, params = asked
+    found: dict[str, str] | None = connection.scalar(
+        _LOADED,
+        {
+            "tenant_id": tenant_id,
+            "source_id": source_id,
+            "url": url,
+            "params": orjson.dumps(params).decode(),
+            "since": since,
+        },
+    )
+    return found

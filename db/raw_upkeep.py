@@ -1,5 +1,6 @@
 """What happens to kept answers later: found not to be whole, or old enough to go."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import text
@@ -10,21 +11,23 @@ _SPOIL = text("""
 UPDATE raw_fetches SET verdict = 'incomplete'
 WHERE tenant_id = :tenant_id AND job_id = :job_id AND partition_id = :partition_id
 """)
-# The latest answers of a partition stay: without them nothing could be replayed.
+# What the stored rows of a partition were parsed from stays: without it nothing could
+# be replayed. Answers without rows replace none that have some.
 _FORGET = text("""
-WITH gone AS (
-    DELETE FROM raw_fetches AS old
-    WHERE tenant_id = :tenant_id AND fetched_at < :before AND EXISTS (
-        SELECT FROM raw_fetches AS newer WHERE newer.source_id = old.source_id
-            AND newer.partition_id = old.partition_id AND newer.job_id <> old.job_id
-            AND newer.id > old.id)
-    RETURNING id, sha256
-)
-SELECT sha256, count(*) AS answers, bool_and(NOT EXISTS (
-    SELECT FROM raw_fetches AS kept WHERE kept.tenant_id = :tenant_id
-        AND kept.sha256 = gone.sha256 AND kept.id NOT IN (SELECT id FROM gone)
-)) AS unnamed
-FROM gone GROUP BY sha256
+DELETE FROM raw_fetches AS old
+WHERE tenant_id = :tenant_id AND fetched_at < :before AND EXISTS (
+    SELECT FROM raw_fetches AS newer WHERE newer.source_id = old.source_id
+        AND newer.partition_id = old.partition_id AND newer.job_id <> old.job_id
+        AND newer.id > old.id AND (newer.verdict = 'ok' OR NOT EXISTS (
+            SELECT FROM raw_fetches AS mate WHERE mate.job_id = old.job_id
+                AND mate.partition_id = old.partition_id AND mate.verdict = 'ok')))
+    AND NOT EXISTS (SELECT FROM source_windows AS loaded
+        WHERE loaded.source_id = old.source_id AND loaded.job_id = old.job_id
+            AND loaded.partition_id = old.partition_id AND state = 'done')
+""")
+_NAMED = text("""
+SELECT DISTINCT sha256 FROM raw_fetches
+WHERE tenant_id = :tenant_id AND sha256 = ANY (:hashes)
 """)
 
 
@@ -38,17 +41,19 @@ def spoil(
     )
 
 
-def forget(
-    connection: Connection, *, tenant_id: int, before: datetime
-) -> tuple[int, list[str]]:
-    """Delete answers older than an instant, but for the latest of each partition.
+def forget(connection: Connection, *, tenant_id: int, before: datetime) -> int:
+    """Delete answers older than an instant, but for those whose rows are stored.
 
-    Returns:
-        How many, and the hashes of bodies that no answer names any more.
+    Their bodies go later, when nothing names them any more; see ``unnamed``.
     """
-    rows = connection.execute(_FORGET, {"tenant_id": tenant_id, "before": before})
-    found = rows.all()
-    return (
-        sum(row.answers for row in found),
-        [row.sha256 for row in found if row.unnamed],
-    )
+    given = {"tenant_id": tenant_id, "before": before}
+    return connection.execute(_FORGET, given).rowcount
+
+
+def unnamed(
+    connection: Connection, *, tenant_id: int, hashes: Sequence[str]
+) -> list[str]:
+    """Return those bodies that no answer names, as after a source was deleted."""
+    given = {"tenant_id": tenant_id, "hashes": list(hashes)}
+    named = set(connection.scalars(_NAMED, given))
+    return [one for one in hashes if one not in named]

@@ -92,6 +92,11 @@ SELECT {_SHOWN} FROM schedules
 WHERE tenant_id = :tenant_id AND (CAST(:before AS text) IS NULL OR id < :before)
 ORDER BY id DESC LIMIT :limit
 """)  # noqa: S608 - see above
+_SUBMITTING = text("""
+SELECT id FROM schedules
+WHERE tenant_id = :tenant_id AND CAST(jobs AS jsonb) @> CAST(:job AS jsonb)
+ORDER BY id
+""")
 _STORE = text("""
 UPDATE schedules SET name = :name, jobs = CAST(:jobs AS json), cron = :cron,
     every_s = :every_s, timezone = :timezone, catch_up_s = :catch_up_s,
@@ -221,6 +226,12 @@ def page(
         _PAGE, {"tenant_id": tenant_id, "before": before, "limit": limit}
     )
     return [Schedule(**row._mapping) for row in rows]
+
+
+def submitting(connection: Connection, *, tenant_id: int, job_type: str) -> list[str]:
+    """Return the ids of the schedules, paused or not, that submit jobs of a type."""
+    job = orjson.dumps([{"type": job_type}]).decode()
+    return list(connection.scalars(_SUBMITTING, {"tenant_id": tenant_id, "job": job}))
 
 
 def store(connection: Connection, *, schedule: Schedule) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from db.session import Connection
 from db.tables import obs_current
 from db.tables import series as table
+from db.tables_sources import source_series, sources
 
 CHANGEABLE = ("title", "unit", "frequency", "timezone", "tags")
 """The fields that ``upsert`` takes; the key is what names the series."""
@@ -112,6 +113,19 @@ def with_tag(connection: Connection, *, tenant_id: int, tag: str) -> list[Series
     """Return the series that carry a tag, by key."""
     query = select(*_COLUMNS).where(
         table.c.tenant_id == tenant_id, table.c.tags.contains([tag])
+    )
+    return [_series(row) for row in connection.execute(query.order_by(table.c.key))]
+
+
+def of_source(connection: Connection, *, tenant_id: int, source: str) -> list[Series]:
+    """Return the series that a source fills, by key; each once."""
+    filled = (
+        select(source_series.c.series_id)
+        .join(sources, sources.c.id == source_series.c.source_id)
+        .where(sources.c.tenant_id == tenant_id, sources.c.name == source)
+    )
+    query = select(*_COLUMNS).where(
+        table.c.tenant_id == tenant_id, table.c.id.in_(filled)
     )
     return [_series(row) for row in connection.execute(query.order_by(table.c.key))]
 

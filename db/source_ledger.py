@@ -85,6 +85,15 @@ WHERE tenant_id = :tenant_id AND source_id = :source_id
                 AND tenant_id = :tenant_id AND partition_id = :before))
 ORDER BY coalesce(start_at, '-infinity') DESC, partition_id DESC LIMIT :limit
 """)  # noqa: S608 - see above
+# A retry is a job of its own that names the first one of its line.
+_ENDED_BY = text("""
+SELECT w.partition_id FROM jobs AS j
+JOIN jobs AS line ON line.tenant_id = j.tenant_id
+    AND (line.id = coalesce(j.retry_of, j.id) OR line.retry_of = j.retry_of)
+JOIN source_windows AS w ON w.tenant_id = j.tenant_id AND w.job_id = line.id
+WHERE j.tenant_id = :tenant_id AND j.id = :job_id AND w.source_id = :source_id
+    AND w.state IN ('done', 'empty')
+""")
 _COUNTS = text("""
 SELECT state, count(*) FROM source_windows
 WHERE tenant_id = :tenant_id AND source_id = :source_id GROUP BY state
@@ -162,6 +171,14 @@ def page(
         },
     )
     return [Window(**row._mapping) for row in rows]
+
+
+def ended_by(
+    connection: Connection, *, tenant_id: int, source_id: str, job_id: str
+) -> set[str]:
+    """Return the partitions that a job, or one it is a retry of, has read whole."""
+    given = {"tenant_id": tenant_id, "source_id": source_id, "job_id": job_id}
+    return set(connection.scalars(_ENDED_BY, given))
 
 
 def counts(connection: Connection, *, tenant_id: int, source_id: str) -> dict[str, int]:

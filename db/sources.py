@@ -31,7 +31,8 @@ class Setup:
         config: as given, and valid for the connector's ``config_type`` when stored.
         credential: the name of a credential of the tenant, or None.
         options: ``mapping``, ``since``, ``lookback_h``, ``withdraw``, ``quality``,
-            ``expected`` and ``schedule`` as given; see docs/reference/http-api.md.
+            ``expected``, ``watch`` and ``schedule`` as given; see
+            docs/reference/http-api.md.
         schedule_id: of its row in ``schedules``, or None.
         enabled: whether it may run; a paused source keeps its schedule, paused.
     """

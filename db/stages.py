@@ -32,14 +32,18 @@ DROP TABLE IF EXISTS pg_temp.obs_stage, pg_temp.obs_stage_series, pg_temp.obs_lo
     pg_temp.obs_change, pg_temp.obs_arrival, pg_temp.obs_vintage,
     pg_temp.obs_vintage_change;
 CREATE TEMP TABLE obs_stage (
-    series_no integer, row_no integer, ts timestamptz, value double precision,
-    published timestamptz DEFAULT '-infinity', issued timestamptz DEFAULT '-infinity'
+    series_no integer, row_no integer, ts timestamptz, value double precision
 ) ON COMMIT DROP;
 CREATE TEMP TABLE obs_stage_series (
     series_no integer, series_id integer, first timestamptz, last timestamptz
 ) ON COMMIT DROP;
 SET LOCAL work_mem = '32MB';
 SET LOCAL jit = off
+"""
+# Rows that lie there already are not touched by this: it is noted once for all of them.
+_SAYING = """
+ALTER TABLE obs_stage ADD published timestamptz DEFAULT '-infinity',
+    ADD issued timestamptz DEFAULT '-infinity'
 """
 _COPY = "COPY obs_stage ({}) FROM STDIN (FORMAT binary)"
 _PLAIN = "series_no, row_no, ts, value"
@@ -91,6 +95,9 @@ def stage(connection: Connection, batches: Iterable["pa.RecordBatch"]) -> Staged
     with driver.cursor() as cursor:
         cursor.execute(_STAGE)
         for says, group in itertools.groupby(batches, key=_says):
+            if says and not watch.vintages:
+                cursor.execute(_SAYING)
+                watch.vintages = True
             columns = f"{_PLAIN}, published, issued" if says else _PLAIN
             with cursor.copy(_COPY.format(columns)) as copy:
                 copy.write(copy_binary.HEADER)
@@ -118,7 +125,7 @@ class _Watch:
         self._last = (-1, 0)
         self._single = True
         self._ordered = True
-        self._vintages = False
+        self.vintages = False
 
     def columns(self, batch: "pa.RecordBatch", *, says: bool) -> "list[pa.Array]":
         """Return the columns of the stage; in order, if copies can be ruled out."""
@@ -138,7 +145,7 @@ class _Watch:
         self._rows += len(batch)
         if says:
             columns += _said(batch)
-            self._single, self._vintages = False, True
+            self._single = False
         return self._watched(columns) if self._single and len(batch) else columns
 
     def _watched(self, columns: "list[pa.Array]") -> "list[pa.Array]":
@@ -182,7 +189,7 @@ class _Watch:
                 for key, (first, last, rows) in zip(keys, self._reach, strict=True)
             )
         ordered = self._single and self._ordered
-        return Staged(keys, self._rows, windows, ordered, self._vintages)
+        return Staged(keys, self._rows, windows, ordered, self.vintages)
 
 
 def _pairs(firsts: "pa.Array", lasts: "pa.Array") -> Iterator[tuple[int, int]]:

@@ -3,7 +3,8 @@
 A test compares both, so a column added in one place only is a failure. The tables of
 webhooks, schedules and limits are in ``db/tables_delivery.py``, those of trained
 versions in ``db/tables_registry.py``, those of drift in ``db/tables_monitoring.py``,
-those of sources in ``db/tables_sources.py``.
+those of sources in ``db/tables_sources.py``, those of incidents in
+``db/tables_incidents.py``.
 """
 
 import sqlalchemy as sa
@@ -133,7 +134,7 @@ job_events = sa.Table(
     metadata,
     sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
     _tenant(),
-    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id"), nullable=False),
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id")),
     sa.Column("at", _INSTANT, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("body", JSON, nullable=False),
@@ -353,6 +354,7 @@ anomalies = sa.Table(
     sa.Column("severity", sa.Text, nullable=False),
     sa.Column("score", DOUBLE_PRECISION, nullable=False),
     sa.Column("explanation", sa.Text, nullable=False),
+    sa.Column("evidence", JSONB, nullable=False, server_default="{}"),
     sa.UniqueConstraint("analysis_id", "start_at", "kind"),
     sa.Index(None, "series_id", "start_at"),
 )

@@ -109,6 +109,8 @@ sa.Table(
     sa.Column("rotated_at", _INSTANT),
     sa.Column("created_at", _INSTANT, nullable=False),
     sa.Column("updated_at", _INSTANT, nullable=False),
+    sa.Column("channel", sa.Text),
+    sa.CheckConstraint("channel IN ('webhook', 'email', 'slack')", name="channel"),
     sa.Index(None, "tenant_id"),
 )
 

@@ -112,6 +112,7 @@ quarantine = sa.Table(
     sa.Column("row_no", sa.BigInteger, nullable=False),
     sa.Column("code", sa.Text, nullable=False),
     sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("row_text", sa.Text),
     sa.Column("contract_version", sa.Integer, nullable=False),
     sa.Column("first_seen", _INSTANT, nullable=False),
     sa.Column("last_seen", _INSTANT, nullable=False),

@@ -107,20 +107,13 @@ _NEWEST = """(
     SELECT DISTINCT ON (series_id, ts) * FROM obs_vintage_change
     ORDER BY series_id, ts, known_from DESC
 ) AS n"""
-_REVISED = text(f"""
-UPDATE obs_current AS c SET value = n.value, status = NULL,
-    known_from = n.known_from, run_id = :run_id
-FROM {_NEWEST}
-WHERE c.tenant_id = :tenant_id AND c.series_id = n.series_id AND c.ts = n.ts
-    AND c.ts BETWEEN :first AND :last AND c.known_from < n.known_from
-""")  # noqa: S608 - only the query above is put in
-_NEW = text(f"""
-INSERT INTO obs_current (tenant_id, series_id, ts, value, known_from, run_id)
+# Through the index, row by row, as in loads.
+_CURRENT = text(f"""
+INSERT INTO obs_current AS c (tenant_id, series_id, ts, value, known_from, run_id)
 SELECT :tenant_id, series_id, ts, value, known_from, :run_id FROM {_NEWEST}
-WHERE NOT EXISTS (
-    SELECT FROM obs_current AS c WHERE c.series_id = n.series_id AND c.ts = n.ts
-        AND c.ts BETWEEN :first AND :last
-)
+ON CONFLICT (series_id, ts) DO UPDATE SET value = excluded.value, status = NULL,
+    known_from = excluded.known_from, run_id = excluded.run_id
+WHERE c.known_from < excluded.known_from
 """)  # noqa: S608 - only the query above is put in
 _EFFECT = text("""
 SELECT count(*) FILTER (WHERE NOT revised), count(*) FILTER (WHERE revised)
@@ -138,7 +131,7 @@ def place(connection: Connection, load: Mapping[str, Any]) -> tuple[int, int]:
     Returns:
         How many rows are the first of their line, and how many change what was there.
     """
-    steps = (_ARRIVAL, _VINTAGE, _CHANGE, _BACK, _VERSIONS, _REVISED, _NEW)
+    steps = (_ARRIVAL, _VINTAGE, _CHANGE, _BACK, _VERSIONS, _CURRENT)
     for statement in steps:
         connection.execute(statement, load)
     written, revised = connection.execute(_EFFECT).one()

@@ -11,7 +11,11 @@ from db.session import Connection
 
 @dataclass(frozen=True)
 class Webhook:
-    """A webhook; ``events`` are kinds of job events, ``generation`` counts secrets."""
+    """A webhook; ``events`` are kinds of job events, ``generation`` counts secrets.
+
+    One with a ``channel`` is the line to that channel: it is shown, listed, changed and
+    deleted with the channel only.
+    """
 
     id: str
     tenant_id: int
@@ -24,6 +28,7 @@ class Webhook:
     rotated_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    channel: str | None = None
 
 
 _LOCK = text(
@@ -34,12 +39,13 @@ _CREATE = text("""
 INSERT INTO webhooks (id, tenant_id, url, events, description, enabled, generation,
     created_at, updated_at)
 SELECT :id, :tenant_id, :url, :events, :description, true, 1, now(), now()
-WHERE (SELECT count(*) FROM webhooks WHERE tenant_id = :tenant_id) < :most
+WHERE (SELECT count(*) FROM webhooks
+    WHERE tenant_id = :tenant_id AND channel IS NULL) < :most
 RETURNING *
 """)
 _FIND = text("SELECT * FROM webhooks WHERE id = :id AND tenant_id = :tenant_id")
 _PAGE = text("""
-SELECT * FROM webhooks WHERE tenant_id = :tenant_id
+SELECT * FROM webhooks WHERE tenant_id = :tenant_id AND channel IS NULL
     AND (CAST(:before AS text) IS NULL OR id < :before)
 ORDER BY id DESC LIMIT :limit
 """)
@@ -51,7 +57,7 @@ UPDATE webhooks SET url = coalesce(:url, url),
     disabled_reason = CASE WHEN :enabled IS NULL THEN disabled_reason
         WHEN NOT :enabled THEN coalesce(disabled_reason, 'disabled by request') END,
     updated_at = now()
-WHERE id = :id AND tenant_id = :tenant_id
+WHERE id = :id AND tenant_id = :tenant_id AND channel IS NULL
 RETURNING *
 """)
 # A statement of its own: it must come after the webhook is locked, and see what was
@@ -66,7 +72,9 @@ UPDATE webhooks SET generation = generation + 1, rotated_at = now(), updated_at 
 WHERE id = :id AND tenant_id = :tenant_id
 RETURNING *
 """)
-_DELETE = text("DELETE FROM webhooks WHERE id = :id AND tenant_id = :tenant_id")
+_DELETE = text("""
+DELETE FROM webhooks WHERE id = :id AND tenant_id = :tenant_id AND channel IS NULL
+""")
 
 
 @dataclass(frozen=True)

@@ -54,12 +54,12 @@ INSERT INTO obs_version (tenant_id, series_id, ts, known_from, ingested_at, valu
 SELECT :tenant_id, series_id, ts, known_from, :now, NULL, 'withdrawn', :basis, :run_id
 FROM obs_gone
 """)
+# Through the index, row by row, as in loads.
 _CURRENT = text("""
-UPDATE obs_current AS c SET value = NULL, status = 'withdrawn',
-    known_from = g.known_from, run_id = :run_id
-FROM obs_gone AS g
-WHERE c.tenant_id = :tenant_id AND c.series_id = g.series_id AND c.ts = g.ts
-    AND c.ts >= :first AND c.ts < :last
+INSERT INTO obs_current (tenant_id, series_id, ts, value, status, known_from, run_id)
+SELECT :tenant_id, series_id, ts, NULL, 'withdrawn', known_from, :run_id FROM obs_gone
+ON CONFLICT (series_id, ts) DO UPDATE SET value = NULL, status = excluded.status,
+    known_from = excluded.known_from, run_id = excluded.run_id
 """)
 
 

@@ -78,11 +78,19 @@ class Client:
         """
         headers = {"Prefer": "wait=60", "Idempotency-Key": once}
         body = {"type": kind, "params": params}
-        job: dict[str, Any] = self.call("POST", "/v1/jobs", body, headers=headers)
+        return self.ended(self.call("POST", "/v1/jobs", body, headers=headers))
+
+    def ended(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Wait for the end of a job, and return it with its result.
+
+        Raises:
+            CallFailed: the job failed, with its error.
+        """
         while job["state"] in ("queued", "running"):
             time.sleep(_PAUSE_S)
             path = f"/v1/jobs/{job['id']}"
             job = self.call("GET", path, headers={"Prefer": "wait=60"})
         if job["state"] != "succeeded":
-            raise CallFailed(f"{kind} {job['id']} {job['state']}: {job['error']}")
+            told = f"{job['type']} {job['id']} {job['state']}: {job['error']}"
+            raise CallFailed(told)
         return job

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import socket
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -53,8 +54,17 @@ class NotReady(RuntimeError):
 class Platform:
     """Everything that ``make run`` starts, in one folder."""
 
-    def __init__(self, home: Path, *, port: int) -> None:
-        """Keep all files below ``home``; serve on ``port`` or the next free one."""
+    def __init__(
+        self, home: Path, *, port: int, tuned: Mapping[str, str] | None = None
+    ) -> None:
+        """Keep all files below ``home``; serve on ``port`` or the next free one.
+
+        Args:
+            home: the folder.
+            port: of the HTTP door.
+            tuned: settings of the doors that are not as usual.
+        """
+        self._tuned = dict(tuned or {})
         self._home = home
         for part in ("logs", "artifacts", "broker"):
             (home / part).mkdir(parents=True, exist_ok=True)
@@ -190,6 +200,7 @@ class Platform:
             "FOREBAY_PORT": str(self._port),
             "FOREBAY_FLOWER_PORT": str(self._flower_port),
             "FOREBAY_FLOWER_URL": f"http://127.0.0.1:{self._flower_port}",
+            **self._tuned,
         }
 
 

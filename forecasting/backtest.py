@@ -15,6 +15,7 @@ from forecasting.frequency import Frequency, times_after
 from forecasting.grid import RegularSeries
 from forecasting.losses import seasonal_error
 from forecasting.models import Model, registered_models
+from forecasting.vintages import Vintages
 
 # A forecast this many ranges outside everything ever seen is taken for a failed fit.
 _RANGES_OUTSIDE = 3.0
@@ -37,6 +38,7 @@ class Problem:
         seed: seed of every random choice.
         covariates: what is known besides the series.
         attributes: static attributes, by name.
+        vintages: what was known when; None takes the values of now for those of ever.
     """
 
     series: RegularSeries
@@ -48,6 +50,7 @@ class Problem:
     unique_id: str = "series"
     covariates: tuple[AnyCovariate, ...] = ()
     attributes: tuple[tuple[str, str], ...] = ()
+    vintages: Vintages | None = None
     _contexts: dict[int, ModelContext] = field(
         default_factory=dict, compare=False, repr=False
     )
@@ -69,10 +72,20 @@ class Problem:
         series = replace(
             self.series,
             times=self.series.times[kept],
-            values=self.series.values[kept],
+            values=self.history(cutoff),
             observed=self.series.observed[kept],
         )
-        return replace(self, series=series, _contexts={})
+        return replace(self, series=series, vintages=None, _contexts={})
+
+    def history(self, cutoff: int) -> FloatArray:
+        """Return the values up to an index as they were known there.
+
+        Raises:
+            InvalidSeries: nothing was known.
+        """
+        if self.vintages is None or cutoff == self.final:
+            return self.series.values[: cutoff + 1]
+        return self.vintages.history(self.series, cutoff=cutoff)
 
     def scale(self, cutoff: int) -> float:
         """Tell the error of the seasonal naive known at a cutoff, always above zero.
@@ -90,7 +103,7 @@ class Problem:
     def case(self, cutoff: int) -> Case:
         """Describe the forecast that starts after index `cutoff`."""
         # A read-only view: no model can change what the next one sees.
-        history = self.series.values[: cutoff + 1].view()
+        history = self.history(cutoff).view()
         history.flags.writeable = False
         return Case(history, self.context(cutoff))
 
@@ -105,9 +118,10 @@ class Problem:
         return self._contexts[cutoff]
 
     def informed(self, cutoff: int) -> bool:
-        """Tell whether every covariate is known for a forecast from this index."""
+        """Tell whether history and covariates are known for a forecast from here."""
         try:
             self.context(cutoff)
+            self.history(cutoff)
         except InvalidSeries:
             return False
         return True

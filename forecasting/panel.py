@@ -14,6 +14,7 @@ from forecasting.errors import InvalidSeries
 from forecasting.frequency import Frequency, parse_frequency, season_lengths
 from forecasting.grid import RegularSeries, Span, regularise
 from forecasting.options import ForecastOptions
+from forecasting.vintages import Vintages
 
 Seasons: TypeAlias = tuple[int, int | None]
 """A season and a second, longer one or None, in steps."""
@@ -30,6 +31,7 @@ class PanelSeries:
         times: their UTC times, shape (n,), datetime64, increasing and unique.
         covariates: what is known besides.
         attributes: static attributes, such as its region, as (name, value).
+        vintages: what was known of it when; backtests then read that.
     """
 
     unique_id: str
@@ -37,6 +39,7 @@ class PanelSeries:
     times: TimeArray
     covariates: tuple[AnyCovariate, ...] = ()
     attributes: tuple[tuple[str, str], ...] = ()
+    vintages: Vintages | None = None
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,7 @@ def _problem(plain: _Plain, one: PanelSeries, series: RegularSeries) -> Problem:
         unique_id=one.unique_id,
         covariates=one.covariates,
         attributes=one.attributes,
+        vintages=one.vintages,
     )
 
 

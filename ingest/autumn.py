@@ -99,6 +99,7 @@ class Autumn:
             f"time {wall + self._back} of {row['series_key']} came twice when the "  # type: ignore[operator]  # a datetime
             "clocks went back, and the file does not hold exactly two rows for it: "
             "write the offset",
+            f"{row['series_key']} at {wall + self._back}: {row['value']}",  # type: ignore[operator]  # a datetime
         )
 
 

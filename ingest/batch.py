@@ -1,6 +1,6 @@
 """What a connector yields: good rows as columns, bad rows one by one with a reason."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -27,11 +27,15 @@ ISSUED = pa.field("issued_at", INSTANT)
 
 @dataclass(frozen=True, order=True)
 class Rejected:
-    """A row that is not loaded: its 1-based number, a stable code, and what to do."""
+    """A row that is not loaded: its 1-based number, a stable code, and what to do.
+
+    ``text`` is the row as it stood, as far as it is known.
+    """
 
     row: int
     code: str
     detail: str
+    text: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from ingest.stream import TextBytes
 
 ROWS_AT_ONCE = 65_536
 _BLOCK = 1 << 20
+_QUOTED = 300  # characters of a bad line that are kept
 _LONGEST_HEADER = 1 << 20
 
 
@@ -230,6 +231,7 @@ def _rejected(row: arrow_csv.InvalidRow) -> Rejected:
         "malformed_row",
         f"line {row.number + 1}: {row.actual_columns} cells where the header has "
         f"{row.expected_columns}{hint}",
+        row.text[:_QUOTED],
     )
 
 

@@ -348,10 +348,13 @@ def _in_range(batch: Batch, contract: Contract) -> Batch:
         return batch
     bad = batch.rows.filter(wrong)
     faults = (
-        Rejected(row, "out_of_range", f"value {value:g} cannot be: no such amount")
-        for row, value in zip(
-            bad["row_no"].to_pylist(), bad["value"].to_pylist(), strict=True
+        Rejected(
+            row["row_no"],
+            "out_of_range",
+            f"value {row['value']:g} cannot be: no such amount",
+            f"{row['series_key']} at {row['ts'].isoformat()}: {row['value']:g}",
         )
+        for row in bad.to_pylist()
     )
     return Batch(
         batch.rows.filter(pc.invert(wrong)),

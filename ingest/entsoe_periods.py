@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 PERIODS = ("Period", "Available_Period")
 """Names of elements that hold points; outages have the second."""
 
+_VALUES = ("quantity", ".amount")
+_BESIDE = ("position", "quality", ".category")
+"""How the names in a point end that hold its value, and those that stand beside."""
+
 
 @dataclass(frozen=True)
 class Period:
@@ -102,15 +106,26 @@ def period_of(element: "_Element", done: int) -> Period:
 def _closely(
     element: "_Element", done: int
 ) -> tuple[list[str | None], list[str | None], list[int], list[str]]:
-    """Read points that have several values, a category, or lack something."""
+    """Read points that have several values, a category, or lack something.
+
+    Raises:
+        Refusal: what holds the values has another name than it had.
+    """
     found: list[tuple[str | None, str | None, int, str]] = []
+    others: set[str] = set()
+    valued = False
     for row, point in enumerate(element.iter("{*}Point"), start=done + 1):
         texts = {local_name(child): child.text for child in point if not len(child)}
-        names = [n for n in texts if n.lower().endswith(("quantity", ".amount"))]
+        names = [n for n in texts if n.lower().endswith(_VALUES)]
+        valued = valued or bool(names)
+        others |= {n for n in texts if not n.lower().endswith((*_VALUES, *_BESIDE))}
         category = next((t for n, t in texts.items() if n.endswith(".category")), None)
         kinds = [_kind(name, category) for name in names] or [""]
         for name, kind in zip(names or [""], kinds, strict=True):
             found.append((texts.get("position"), texts.get(name), row, kind))
+    if others and not valued:
+        told = f"points have no value, but {', '.join(sorted(others))}"
+        raise Refusal(Verdict("schema_drift", told))
     return (
         [each[0] for each in found],
         [each[1] for each in found],

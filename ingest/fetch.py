@@ -106,8 +106,13 @@ def _asked(
     raise Refused(verdict, request)
 
 
+def rest_s(verdict: Verdict) -> float:
+    """Return how long a source that is asked too fast wants to be left alone."""
+    return _LONGEST_PAUSE_S if verdict.wait_s is None else verdict.wait_s
+
+
 def _rest(verdict: Verdict, number: int, pause: Pause) -> None:
-    wait_s = verdict.wait_s if verdict.wait_s is not None else _LONGEST_PAUSE_S
+    wait_s = rest_s(verdict)
     if wait_s > _LONGEST_PAUSE_S or number + 1 == TRIES:
         raise RateLimited(wait_s, verdict.detail)
     pause(wait_s)

@@ -171,6 +171,12 @@ class FolderConfig(Config):
     quiet_s: int = Field(
         default=60, ge=0, le=86_400, description="For how long nobody wrote, for quiet."
     )
+    host_key: str = Field(
+        default="",
+        max_length=2_000,
+        description="Of an SFTP server, if the credential does not hold it: a line of "
+        "OpenSSH, or a fingerprint that begins with SHA256:.",
+    )
 
     def folder(self, mine: Callable[[Entry, Partition], bool]) -> Folder:
         """Return the folder, read for the files that ``mine`` picks."""

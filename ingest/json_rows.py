@@ -16,6 +16,7 @@ from ingest.records import raw_records
 from ingest.stream import TextBytes
 
 _CHUNK = 1 << 20
+_QUOTED = 300  # bytes of a bad line that are kept
 _LONGEST_LINE = 1 << 24
 _SAMPLE = 100  # rows of which one must have each column
 
@@ -263,4 +264,5 @@ def _decoded(number: int, line: bytes) -> Any:
     try:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
-        return Rejected(number, "malformed_row", f"line {number}: {error}")
+        stood = line[:_QUOTED].decode(errors="replace").strip()
+        return Rejected(number, "malformed_row", f"line {number}: {error}", stood)

@@ -1,5 +1,6 @@
 """From raw columns to batches: keys, times and values together, faults row by row."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from functools import reduce
@@ -136,12 +137,28 @@ def _rejections(
         seen = pc.or_(seen, fault.mask)
         where = pc.indices_nonzero(fresh)
         cells = pa.nulls(len(where)) if column is None else column.take(where)
-        for row, cell in zip(
-            raw.row_no.take(where).to_pylist(), cells.to_pylist(), strict=True
+        for row, cell, stood in zip(
+            raw.row_no.take(where).to_pylist(),
+            cells.to_pylist(),
+            _stood(raw, where),
+            strict=True,
         ):
             line = "" if raw.offset is None else f"line {row + raw.offset}: "
             text = "" if cell is None else str(cell)[:_TEXT_LIMIT]
-            yield Rejected(row, fault.code, line + fault.explain(text))
+            yield Rejected(row, fault.code, line + fault.explain(text), stood)
+
+
+def _stood(raw: RawRows, where: pa.Array) -> Iterator[str]:
+    """Yield key, time and value of rows as they stood, each as a line of JSON."""
+    named = {"series": raw.series, "ts": raw.ts, "value": raw.value}
+    columns = {
+        name: column.take(where).to_pylist()
+        for name, column in named.items()
+        if column is not None
+    }
+    for cells in zip(*columns.values(), strict=True):
+        texts = ("" if one is None else str(one)[:_TEXT_LIMIT] for one in cells)
+        yield json.dumps(dict(zip(columns, texts, strict=True)), ensure_ascii=False)
 
 
 def _explain_key(text: str) -> str:

@@ -4,6 +4,7 @@ The time of a row is the first instant of its trade date where the exchange is. 
 names a contract becomes its key, so that files with other columns beside say the same.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from ingest.layout import UploadLayout
 from ingest.numbers import Numbers, parse_values
 
 _LONGEST_KEY = 180  # and the name of a further price fits behind it
-_TEXT_LIMIT = 80
+_TEXT_LIMIT, _ROW_LIMIT = 80, 500
 _DATES = (
     re.compile(r"(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})(?:[T ].*)?"),
     re.compile(r"(?P<m>\d{1,2})/(?P<d>\d{1,2})/(?P<y>\d{4})(?: .*)?"),
@@ -253,4 +254,11 @@ def _rejections(cells: Cells, faults: Sequence[Told]) -> Iterator[Rejected]:
         row = cells.row_no[index].as_py()
         text = "" if column is None else str(column[index].as_py() or "")[:_TEXT_LIMIT]
         line = "" if cells.offset is None else f"line {row + cells.offset}: "
-        yield Rejected(row, fault.code, line + fault.explain(text))
+        detail = line + fault.explain(text)
+        yield Rejected(row, fault.code, detail, _stood(cells, index))
+
+
+def _stood(cells: Cells, index: int) -> str:
+    """Return a row as it stood, as JSON."""
+    texts = {name: column[index].as_py() for name, column in cells.columns.items()}
+    return json.dumps(texts, ensure_ascii=False, default=str)[:_ROW_LIMIT]

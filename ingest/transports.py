@@ -1,6 +1,6 @@
 """Chooses what carries a request by the scheme of its address."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -21,11 +21,13 @@ class Places:
         roots: folders of this machine that may be read.
         endpoint: where buckets are.
         host_key: of the SFTP server, if it is no secret of the credential.
+        taps: the commands of Singer taps that may be run, by name.
     """
 
     roots: tuple[Path, ...] = ()
     endpoint: Endpoint = field(default_factory=Endpoint)
     host_key: str = ""
+    taps: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 class Carrier(Protocol):
@@ -75,9 +77,11 @@ class Transports:
                 "file": self._folders,
                 "sftp": self._sftp,
                 "s3": self._buckets,
+                "singer": self._taps,
             }
             if scheme not in openers:
-                raise NotAllowed("the address is none of http, https, file, sftp, s3")
+                known = ", ".join(("http", "https", *openers))
+                raise NotAllowed(f"the address is none of {known}")
             self._open[scheme] = openers[scheme]()
         return self._open[scheme].send(request)
 
@@ -117,3 +121,8 @@ class Transports:
             secrets=self._outside.secrets,
             clock=self._outside.clock,
         )
+
+    def _taps(self) -> Carrier:
+        from ingest.singer import SingerTransport  # noqa: PLC0415 - few sources need it
+
+        return SingerTransport(self._outside, taps=self._places.taps)

@@ -17,7 +17,8 @@ Resolve = Callable[..., Sequence[Any]]
 """Answers like ``socket.getaddrinfo``."""
 
 LONGEST_URL = 2_000
-_PORTS = {"http": 80, "https": 443}
+WEB = frozenset({"http", "https"})
+_PORTS = {"http": 80, "https": 443, "sftp": 22}
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 _UNICAST = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -53,6 +54,7 @@ def target(
     listed: frozenset[str],
     resolve: Resolve = socket.getaddrinfo,
     setting: str = "FOREBAY_WEBHOOK_HOSTS",
+    schemes: frozenset[str] = WEB,
 ) -> Target:
     """Resolve a URL once and judge every address of it.
 
@@ -61,12 +63,13 @@ def target(
         listed: hosts that may be private, from ``listed_hosts``.
         resolve: what looks a host up.
         setting: where an operator lists hosts.
+        schemes: what the URL may begin with.
 
     Raises:
         Refused: the URL is not one to send to, or an address of it is not public.
         Unresolved: there is no address.
     """
-    split, port = _split(url)
+    split, port = _split(url, schemes)
     host = split.hostname or ""
     try:
         found = resolve(host, port, type=socket.SOCK_STREAM)
@@ -105,7 +108,7 @@ def _inside(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     return address.ipv4_mapped or address.sixtofour
 
 
-def _split(url: str) -> tuple[SplitResult, int]:
+def _split(url: str, schemes: frozenset[str]) -> tuple[SplitResult, int]:
     """Take a URL apart; what two programs might read in two ways is refused."""
     if len(url) > LONGEST_URL or not re.fullmatch(r"[!-~]+", url):
         raise Refused(f"a URL has up to {LONGEST_URL} ASCII characters and no spaces")
@@ -116,8 +119,9 @@ def _split(url: str) -> tuple[SplitResult, int]:
         port = split.port
     except ValueError as error:
         raise Refused("this is no URL") from error
-    if split.scheme not in _PORTS:
-        raise Refused("a URL begins with https:// or http://")
+    if split.scheme not in schemes & _PORTS.keys():
+        known = " or ".join(f"{one}://" for one in sorted(schemes, reverse=True))
+        raise Refused(f"a URL begins with {known}")
     if "@" in split.netloc or "#" in url:
         raise Refused("a URL has no user, no password and no fragment")
     if port == 0 or not _HOST.fullmatch(split.hostname or ""):

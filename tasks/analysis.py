@@ -1,40 +1,49 @@
 """``analysis.run``: expected values, bounds and scores, and the anomalies found."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
 from db import analyses
 from db.session import Connection
-from tasks.catalog import job_type
+from tasks.analysis_options import Asked, JudgingParams, naive
+from tasks.analysis_report import (
+    POINT,
+    anomaly_json,
+    change_json,
+    found_anomaly,
+    points_json,
+    regime_json,
+)
+from tasks.analysis_together import rows, together
+from tasks.catalog import Params, Parts, job_type
 from tasks.context import JobContext, Outcome
 from tasks.errors import InvalidData
-from tasks.inputs import (
-    Input,
-    Instant,
-    SeriesParams,
-    aware,
-    common_step,
-    inputs,
-    rfc3339,
-)
+from tasks.inputs import Input, Instant, aware, inputs
 from tasks.parts import by_series, refuse_empty
 
 if TYPE_CHECKING:
     import numpy as np
 
     from analysis.analyse import Analysis
+    from analysis.records import AnalysisOptions
 
-_FEWEST_OBSERVATIONS = 12
 
-
-class AnalysisParams(SeriesParams):
+class AnalysisParams(JudgingParams):
     """What to analyse, how sensitively, and which stretch to report."""
 
-    mode: Literal["batch", "latest", "changepoints"] = "batch"
-    sensitivity: int = Field(
-        default=50, ge=0, le=100, description="Higher flags more points."
+    mode: Literal["batch", "latest", "replay", "changepoints", "multivariate"] = Field(
+        default="batch",
+        description="batch judges in hindsight, replay each point by what came before "
+        "it, latest the newest alone; changepoints adds lasting changes and regimes to "
+        "batch; multivariate judges all series as one.",
+    )
+    most_anomalous_share: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="At most this share of the points is flagged, the strangest.",
     )
     start: Instant | None = Field(
         default=None,
@@ -53,17 +62,26 @@ class AnalysisParams(SeriesParams):
         return self
 
 
-_POINT = ("ds", "value", "expected", "lower", "upper", "score", "is_anomaly")
-
-
 def as_table(result: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
     """Return a result as columns and rows, one for each series and point."""
-    rows = [
-        [item["unique_id"], *(point[name] for name in _POINT)]
+    if "together" in result:
+        return rows(result["together"])
+    table = [
+        [item["unique_id"], *(point[name] for name in POINT)]
         for item in result["series"]
         for point in item["points"]
     ]
-    return ["unique_id", *_POINT], rows
+    return ["unique_id", *POINT], table
+
+
+_each = by_series("analysis.run")
+
+
+def _split(params: AnalysisParams, context: JobContext) -> Sequence[Params]:
+    """Split by series, unless all of them are looked at as one."""
+    if params.mode == "multivariate":
+        return [params]
+    return _each.split(params, context)
 
 
 @job_type(
@@ -71,16 +89,31 @@ def as_table(result: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
     params=AnalysisParams,
     queue="analysis",
     table=as_table,
-    parts=by_series("analysis.run"),
+    parts=Parts(_split, _each.merge),
 )
 def analysis_run(params: AnalysisParams, context: JobContext) -> Outcome:
     """Find what is not as expected in stored or given series, and say why."""
+    if params.mode == "multivariate":
+        found = together(params, context, Asked(params, context, mode="batch"))
+        about = {"mode": params.mode, "sensitivity": params.sensitivity}
+        return Outcome({**about, "together": found})
+    return _one_by_one(params, context)
+
+
+def _one_by_one(params: AnalysisParams, context: JobContext) -> Outcome:
     done: list[tuple[Input, Analysis]] = []
     failed: list[dict[str, str]] = []
+    asked = Asked(
+        params,
+        context,
+        mode=params.mode,
+        focus=(_edge(params.start), _edge(params.end)),
+        most_anomalous_share=params.most_anomalous_share,
+    )
     for number, (total, item) in enumerate(inputs(params, context)):
         context.progress(number, total, "series", f"analysing {item.unique_id}")
         try:
-            done.append((item, _analyse(params, item)))
+            done.append((item, analysed(item, asked.of(item))))
         except InvalidData as error:
             failed.append({"unique_id": item.unique_id, "detail": str(error)})
     if context.part is None:
@@ -108,96 +141,58 @@ def analysis_run(params: AnalysisParams, context: JobContext) -> Outcome:
     return Outcome(result, store)
 
 
-def _analyse(params: AnalysisParams, item: Input) -> "Analysis":
-    import numpy as np
+def analysed(item: Input, options: "AnalysisOptions") -> "Analysis":
+    """Analyse one series.
 
-    from analysis.analyse import (
-        AnalysisOptions,
-        InvalidOptions,
-        InvalidSeries,
-        analyse,
-    )
+    Raises:
+        InvalidData: it cannot be analysed; the text says what to do about it.
+    """
+    from analysis.analyse import InvalidOptions, InvalidSeries, analyse
 
-    observed = int(np.isfinite(item.values).sum())
-    if observed < _FEWEST_OBSERVATIONS:
-        raise InvalidData(
-            f"{observed} observations are too few to know what is expected; "
-            f"at least {_FEWEST_OBSERVATIONS} are needed"
-        )
-    options = AnalysisOptions(
-        frequency=item.frequency or common_step(item.times),
-        mode=params.mode,
-        sensitivity=params.sensitivity,
-        focus=(_naive(params.start), _naive(params.end)),
-    )
     try:
         return analyse(item.values, times=item.times, options=options)
     except (InvalidSeries, InvalidOptions) as error:
         raise InvalidData(str(error)) from error
 
 
-def _naive(instant: Any) -> "np.datetime64 | None":
-    import numpy as np
-
-    return None if instant is None else np.datetime64(instant.replace(tzinfo=None))
-
-
-def _number(value: Any) -> float | None:
-    import numpy as np
-
-    return float(value) if np.isfinite(value) else None
+def _edge(instant: Any) -> "np.datetime64 | None":
+    return None if instant is None else naive(instant)
 
 
 def _in_focus(params: AnalysisParams, found: "Analysis") -> "slice":
     import numpy as np
 
-    start, end = _naive(params.start), _naive(params.end)
+    start, end = _edge(params.start), _edge(params.end)
     first = 0 if start is None else int(np.searchsorted(found.times, start))
     stop = len(found.times) if end is None else int(np.searchsorted(found.times, end))
     return slice(first, stop)
 
 
 def _as_json(params: AnalysisParams, item: Input, found: "Analysis") -> dict[str, Any]:
-    shown = range(*_in_focus(params, found).indices(len(found.times)))
     return {
         "unique_id": item.unique_id,
         "season": found.season,
         "detector": found.detector,
-        "points": [
-            {
-                "ds": rfc3339(found.times[at]),
-                "value": _number(found.values[at]),
-                "expected": _number(found.expected[at]),
-                "lower": _number(found.lower[at]),
-                "upper": _number(found.upper[at]),
-                "score": float(found.score[at]),
-                "is_anomaly": bool(found.is_anomaly[at]),
-            }
-            for at in shown
-        ],
-        "anomalies": [
-            {
-                "start": rfc3339(one.start),
-                "end": rfc3339(one.end),
-                "kind": one.kind,
-                "severity": one.severity,
-                "score": float(one.score),
-                "explanation": one.explanation,
-            }
-            for one in found.anomalies
-        ],
-        "change_points": [
-            {
-                "ds": rfc3339(one.time),
-                "confidence": float(one.confidence),
-                "before": float(one.before),
-                "after": float(one.after),
-                "explanation": one.explanation,
-            }
-            for one in found.change_points
-        ],
+        "points": points_json(found, shown=_in_focus(params, found)),
+        "anomalies": [anomaly_json(one) for one in found.anomalies],
+        "change_points": [change_json(one) for one in found.change_points],
+        "regimes": _regimes(params, found),
         "warnings": list(found.warnings),
     }
+
+
+def _regimes(params: AnalysisParams, found: "Analysis") -> list[dict[str, Any]]:
+    from analysis.regimes import find_regimes
+
+    if params.mode != "changepoints":
+        return []
+    regimes = find_regimes(
+        found.values,
+        times=found.times,
+        changes=found.change_points,
+        season=found.season,
+    )
+    return [regime_json(one) for one in regimes]
 
 
 def _as_row(
@@ -210,15 +205,5 @@ def _as_row(
         mode=params.mode,
         start_at=params.start or aware(found.times[0]),
         end_at=params.end or aware(found.times[-1] + np.timedelta64(1, "us")),
-        anomalies=[
-            analyses.FoundAnomaly(
-                start_at=aware(one.start),
-                end_at=aware(one.end),
-                kind=one.kind,
-                severity=one.severity,
-                score=float(one.score),
-                explanation=one.explanation,
-            )
-            for one in found.anomalies
-        ],
+        anomalies=[found_anomaly(one) for one in found.anomalies],
     )

@@ -48,11 +48,14 @@ class Parts:
     """How a large job is split into parts, and its result put together.
 
     ``split`` returns the params of each part; fewer than two run the job whole.
-    ``merge`` gets the parts' results in their order, and runs once.
+    ``merge`` gets the parts' results in their order, and runs once. ``share`` says
+    under which key, and how many of the parts may run at once; None leaves it to the
+    queue.
     """
 
     split: Callable[[Any, JobContext], Sequence[Params]]
     merge: Callable[[Any, Iterator[Mapping[str, Any]], JobContext], Outcome]
+    share: Callable[[Any], tuple[str, int] | None] = lambda _: None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
@@ -12,21 +11,15 @@ from tasks.context import JobContext
 from tasks.errors import FieldError, InvalidData
 from tasks.grid import Number, Statistic, Timezone
 from tasks.inputs import MAX_ROWS, Input, Instant, SeriesKey
+from tasks.vintages import ALWAYS, ever_newest, readable_since
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from db.issues import Told
+    from db.observations import Then
     from forecasting.covariates import AnyCovariate, Covariate
-
-    Versions = tuple[
-        NDArray[np.datetime64], NDArray[np.datetime64], NDArray[np.float64]
-    ]
 
 MAX_COVARIATES = 50
 MAX_ATTRIBUTES = 20
-_ALWAYS = "1678-01-01"
-"""An issue time before all cutoffs: such a row was always known."""
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 CovariateFill = Literal["none", "linear", "previous", "zero"] | Statistic | Number
@@ -76,8 +69,10 @@ class CovariateSource(Params):
     strict: bool = Field(
         default=False,
         description="Stored values count as known only since they were stored. By "
-        "default a value whose first version was stored after its own time counts as "
-        "known ahead, as history that was loaded later would otherwise be unknown.",
+        "default a value that was stored after its own time, by a source that does not "
+        "say when it was published, counts as known since it was issued, or as known "
+        "ahead if it is no forecast: history that was loaded later would otherwise be "
+        "unknown.",
     )
 
     @property
@@ -148,34 +143,35 @@ def attributes_of(
 
 
 def covariate_reader(
-    params: CovariateParams, context: JobContext, *, as_of: datetime | None = None
+    params: CovariateParams, context: JobContext, *, then: "Then | None" = None
 ) -> Callable[[Input], tuple["AnyCovariate", ...]]:
     """Return what reads the covariates of one series after the other.
 
-    A stored covariate has every version it ever had, known since it was stored. What
-    was stored up to now, or up to ``as_of``, is known to the final forecast, even if
-    that was after the latest observation; backtests do not see it.
+    A stored covariate has every version it ever had, known since it was published, or
+    stored if nobody said; a forecast from outside has every issue. What was known up to
+    now, or up to ``as_of``, is known to the final forecast, even if that was after the
+    latest observation; backtests do not see it.
 
     Args:
         params: the covariates.
         context: of the job.
-        as_of: use only what was known at this instant.
+        then: ``as_of``: use only what was known at this instant; ``known_by``.
 
     Raises:
         InvalidData: a stored series, the country or the region does not exist. The
             returned function raises it too, when a series has no values of its own.
     """
     _check_holidays(params.holidays)
-    return _Reader(params, context, as_of, _series_ids(params, context)).read
+    return _Reader(params, context, then or {}, _series_ids(params, context)).read
 
 
 @dataclass
 class _Reader:
     params: CovariateParams
     context: JobContext
-    as_of: datetime | None
+    then: "Then"
     series_ids: Mapping[str, int]
-    _read: dict[str, "Versions"] = field(default_factory=dict)
+    _read: dict[str, "Told"] = field(default_factory=dict)
     _made: dict[str, tuple[Any, "Covariate"]] = field(default_factory=dict)
     _rows: dict[int, dict[str | None, list[CovariateRow]]] = field(default_factory=dict)
 
@@ -203,24 +199,22 @@ class _Reader:
             if item.unique_id not in source.series:
                 message = f"the covariate {source.column} names no series for"
                 raise InvalidData(f"{message} {item.unique_id}: add its key")
-            versions = self._versions(source.series[item.unique_id])
-            return _of_versions(source, versions, cutoff)
+            told = self._told(source.series[item.unique_id])
+            return _of_versions(source, told, cutoff)
         # Series of one panel mostly end together, so they share what was made.
         before = self._made.get(source.column)
         if before is None or before[0] != cutoff:
             key = str(source.series)
-            self._read[key] = self._read.get(key) or self._versions(key)
+            self._read[key] = self._read.get(key) or self._told(key)
             before = (cutoff, _of_versions(source, self._read[key], cutoff))
             self._made[source.column] = before
         return before[1]
 
-    def _versions(self, key: str) -> "Versions":
-        from db import observations
+    def _told(self, key: str) -> "Told":
+        from db import issues
 
         with self.context.read() as connection:
-            return observations.versions(
-                connection, series_id=self.series_ids[key], as_of=self.as_of
-            )
+            return issues.told(connection, series_id=self.series_ids[key], **self.then)
 
     def _inline(
         self, number: int, source: CovariateSource, unique_id: str
@@ -285,27 +279,16 @@ def _cutoff(item: Input) -> Any:
     return observed.max() if observed.size else None
 
 
-def _of_versions(
-    source: CovariateSource, versions: "Versions", cutoff: Any
-) -> "Covariate":
+def _of_versions(source: CovariateSource, told: "Told", cutoff: Any) -> "Covariate":
     import numpy as np
 
-    times, issued, values = versions
-    issued = issued.copy()
-    notes: tuple[str, ...] = ()
-    if not source.strict:
-        late = np.ones(times.shape, dtype=bool)
-        late[1:] = times[1:] != times[:-1]
-        late &= issued > times
-        issued[late] = np.datetime64(_ALWAYS, "us")
-        notes = _lateness(source, int(late.sum()))
+    since, guessed = readable_since(told, strict=source.strict)
     if cutoff is not None:
         # The final forecast is made now: it may read what was stored up to now.
-        issued = np.where(issued > cutoff, cutoff, issued)
-    newest = np.ones(times.shape, dtype=bool)
-    newest[:-1] = (times[1:] != times[:-1]) | (issued[1:] != issued[:-1])
-    columns = (times[newest], values[newest], issued[newest])
-    return _made(source, columns, notes)
+        since = np.where(since > cutoff, cutoff, since)
+    kept = ever_newest(told.times, since)
+    columns = (told.times[kept], told.values[kept], since[kept])
+    return _made(source, columns, _lateness(source, guessed))
 
 
 def _lateness(source: CovariateSource, count: int) -> tuple[str, ...]:
@@ -318,7 +301,7 @@ def _lateness(source: CovariateSource, count: int) -> tuple[str, ...]:
 def _of_rows(source: CovariateSource, rows: list[CovariateRow]) -> "Covariate":
     import numpy as np
 
-    always = np.datetime64(_ALWAYS, "us")
+    always = np.datetime64(ALWAYS, "us")
     times = np.array([row.ds.replace(tzinfo=None) for row in rows], "M8[us]")
     values = [np.nan if row.value is None else row.value for row in rows]
     issued = [

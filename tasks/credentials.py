@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from db import credentials, sources
+from db import channels, credentials, sources
 from db.credentials import Credential, NewCredential
 from db.session import Connection
 from tasks.errors import FieldError, InvalidData, NotFound, StateConflict
@@ -88,15 +88,18 @@ def put(
 
 
 def remove(connection: Connection, *, tenant_id: int, name: str) -> None:
-    """Delete a credential that no source uses.
+    """Delete a credential that no source and no channel uses.
 
     Raises:
         NotFound: no such credential in this tenant.
-        StateConflict: a source uses it.
+        StateConflict: a source or a channel uses it.
     """
     if credentials.hold(connection, tenant_id=tenant_id, name=name) is None:
         raise NotFound(f"no credential {name}")
-    used = sources.using(connection, tenant_id=tenant_id, credential=name)
+    used = [
+        *sources.using(connection, tenant_id=tenant_id, credential=name),
+        *channels.using(connection, tenant_id=tenant_id, credential=name),
+    ]
     if used:
         raise StateConflict(
             f"the credential {name} is used by {', '.join(used)}; "

@@ -56,11 +56,18 @@ class SourceUnavailable(Exception):
 
 
 class SourceRefused(Exception):
-    """A source answered what no retry mends, or did not answer to the last attempt."""
+    """A source answered what no retry mends, or did not answer to the last attempt.
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
+    ``why`` is the class of the answer, or a code such as ``missing_secret``.
+    """
+
+    def __init__(self, detail: str, why: str = "") -> None:
+        super().__init__(detail, why)
         self.detail = detail
+        self.why = why
+
+    def __str__(self) -> str:
+        return self.detail
 
 
 class JobCancelled(Exception):

@@ -6,8 +6,9 @@ nothing fresh.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from tasks.cron import next_fire, zone_of
 
@@ -15,9 +16,9 @@ Freshness = Literal["fresh", "late", "stale", "dead"]
 IsOpen = Callable[[datetime], bool]
 """Whether the day of a local time is one on which data are expected."""
 
-_LOOK_BACK = timedelta(days=40)
 _DEAD_AFTER = 5
 """Due times in a row that were missed."""
+_FIRST_LOOK, _LONGEST_LOOK = timedelta(hours=1), timedelta(days=3_700)
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Rule:
     Attributes:
         cron: the due times, on the clock of the zone.
         timezone: of the rule.
-        reach: at a due time, how far back the latest interval may lie.
+        reach: at a due time, how far back the latest interval may lie; days on which
+            nothing is due do not count.
         grace: after a due time, how long data are late before they are stale.
     """
 
@@ -37,12 +39,34 @@ class Rule:
     grace: timedelta = timedelta(hours=2)
 
 
+@dataclass(frozen=True)
+class Dues:
+    """The due times that decide, the latest first; whatever the reach.
+
+    Attributes:
+        come: the latest due time, if there is one.
+        over: the latest ones whose grace is over, as many as make data dead.
+    """
+
+    come: tuple[datetime, ...]
+    over: tuple[datetime, ...]
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Data that reach less far than a mark are at least so bad; None has none."""
+
+    late: datetime | None
+    stale: datetime | None
+    dead: datetime | None
+
+
 def judge(
     latest: datetime | None,
     rule: Rule,
     *,
     now: datetime,
-    is_open: IsOpen = lambda _: True,
+    is_open: IsOpen | None = None,
 ) -> Freshness:
     """Return how fresh data are.
 
@@ -62,23 +86,87 @@ def judge(
         >>> judge(datetime(2026, 3, 2, 8, tzinfo=UTC), rule, now=now)
         'late'
     """
-    due = _due(rule, now, is_open)
-    if not due:
-        return "fresh"
-    missed = [at for at in due if latest is None or latest < at - rule.reach]
-    if not missed:
-        return "fresh"
-    if now < missed[0] + rule.grace:
-        return "late"
-    return "dead" if len(missed) > _DEAD_AFTER else "stale"
+    dues = due_times(rule, now=now, is_open=is_open)
+    return held_against(latest, marks(rule, dues, is_open=is_open))
 
 
-def _due(rule: Rule, now: datetime, is_open: IsOpen) -> list[datetime]:
-    """Return the due times of the last weeks, the oldest first."""
+def due_times(rule: Rule, *, now: datetime, is_open: IsOpen | None = None) -> Dues:
+    """Return the due times by which data are judged.
+
+    They are the same for all series of a rule, and what takes time to find.
+
+    Raises:
+        BadRule: the rule cannot be followed.
+    """
+    come = _latest(rule, now, 1, is_open)
+    over = _latest(rule, now - rule.grace, _DEAD_AFTER + 1, is_open)
+    return Dues(come, over)
+
+
+def marks(rule: Rule, dues: Dues, *, is_open: IsOpen | None = None) -> Marks:
+    """Return how far data have to reach to be no worse than late, stale, dead."""
     zone = zone_of(rule.timezone)
-    found = []
-    at = now - _LOOK_BACK
-    while (at := next_fire(rule.cron, timezone=rule.timezone, after=at)) <= now:
-        if is_open(at.astimezone(zone)):
-            found.append(at)
-    return found
+
+    def far(due: tuple[datetime, ...]) -> datetime | None:
+        return _far(due[0], rule.reach, zone, is_open) if due else None
+
+    return Marks(far(dues.come), far(dues.over), far(dues.over[_DEAD_AFTER:]))
+
+
+def held_against(latest: datetime | None, found: Marks) -> Freshness:
+    """Return how fresh data are that reach up to ``latest``."""
+
+    def missed(mark: datetime | None) -> bool:
+        return mark is not None and (latest is None or latest < mark)
+
+    if not missed(found.late):
+        return "fresh"
+    if not missed(found.stale):
+        return "late"
+    return "dead" if missed(found.dead) else "stale"
+
+
+def _latest(
+    rule: Rule, until: datetime, count: int, is_open: IsOpen | None
+) -> tuple[datetime, ...]:
+    """Return the latest due times, ``until`` among them, the latest first.
+
+    A rule only says what comes next, so looking back is looking from farther back.
+    """
+    zone, look = zone_of(rule.timezone), _FIRST_LOOK
+    while True:
+        found = []
+        at = until - look
+        while (at := next_fire(rule.cron, timezone=rule.timezone, after=at)) <= until:
+            if is_open is None or is_open(at.astimezone(zone)):
+                found.append(at)
+        if len(found) >= count or look > _LONGEST_LOOK:
+            return tuple(found[::-1][:count])
+        look *= 4
+
+
+def _far(
+    due: datetime, reach: timedelta, zone: ZoneInfo, is_open: IsOpen | None
+) -> datetime:
+    """Return how far data have to reach at a due time.
+
+    A day is as long as the clock of the place makes it: of that clock and one that is
+    never put, the more patient is right on the days of the change.
+    """
+    wall = due.astimezone(zone).replace(tzinfo=None)
+    back = wall - reach if is_open is None else _back(wall, reach, is_open)
+    return min(due - reach, back.replace(tzinfo=zone).astimezone(UTC))
+
+
+def _back(wall: datetime, reach: timedelta, is_open: IsOpen) -> datetime:
+    """Go back on the clock of a place; days on which nothing is due take no time."""
+    while reach > timedelta(0):
+        began = (wall - timedelta(microseconds=1)).replace(
+            hour=0, minute=0, second=0, microsecond=0
+        )
+        step = wall - began
+        if is_open(began):
+            step = min(step, reach)
+            reach -= step
+        wall -= step
+    return wall

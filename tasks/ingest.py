@@ -52,6 +52,9 @@ SUFFIXES: Mapping[str, FileFormat] = {
 }
 
 UPLOAD = "upload"
+BACKFILL_IN_FLIGHT = 2
+"""Parts of a source's backfills that run at once; its nightly read is not one."""
+
 ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -154,6 +157,13 @@ def _split(params: IngestParams, context: JobContext) -> Sequence[Params]:
     return pull_run.split(params, context)
 
 
+def _share(params: IngestParams) -> tuple[str, int] | None:
+    """Return how many parts of a source's backfills run at once, under which key."""
+    if params.mode != "backfill":
+        return None
+    return f"backfill:{params.source}", BACKFILL_IN_FLIGHT
+
+
 def _merge(
     params: IngestParams, results: Iterator[Mapping[str, Any]], context: JobContext
 ) -> Outcome:
@@ -167,7 +177,7 @@ def _merge(
     params=IngestParams,
     queue="ingest",
     limits=Limits(3_600),
-    parts=Parts(_split, _merge),
+    parts=Parts(_split, _merge, _share),
 )
 def run(params: IngestParams, context: JobContext) -> Outcome:
     """Load an uploaded file, or read a source; bad rows are listed."""

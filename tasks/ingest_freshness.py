@@ -1,26 +1,29 @@
 """``ingest.freshness``: judge the series of sources, and tell of each change once."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import Field
 
-from db import findings, freshness
+from db import findings, freshness, schedules
 from db.freshness import Judged
+from db.schedules import Plan
 from db.session import Connection
 from tasks import raw
 from tasks.catalog import Limits, Params, job_type
 from tasks.context import JobContext, Outcome
-from tasks.cron import BadRule
-from tasks.freshness import IsOpen, Rule, judge
+from tasks.cron import next_beat
+from tasks.freshness_rules import judged
 from tasks.source_plan import SourceName
 
 CHANGED = "freshness.changed"
-_DEFAULT_CRON = "0 * * * *"
-_MARGIN = timedelta(hours=36)
-"""Without a rule of the owner's: a night's run, and half a day for a bad one."""
+JOB = "ingest.freshness"
+WATCH = "sources:freshness"
+"""The schedule that a tenant's first source brings along."""
+
+_EVERY_S = 900
 
 
 class FreshnessParams(Params):
@@ -31,9 +34,7 @@ class FreshnessParams(Params):
     )
 
 
-@job_type(
-    "ingest.freshness", params=FreshnessParams, queue="system", limits=Limits(300)
-)
+@job_type(JOB, params=FreshnessParams, queue="system", limits=Limits(300))
 def look(params: FreshnessParams, context: JobContext) -> Outcome:
     """Judge how fresh series are, tell of changes, and drop old raw answers."""
 
@@ -42,7 +43,7 @@ def look(params: FreshnessParams, context: JobContext) -> Outcome:
         found = freshness.of_tenant(
             connection, tenant_id=context.tenant_id, source=params.source
         )
-        now = _judged(found, context.now)
+        now, faults = judged(found, context.now)
         changed = [(one, state) for one, state in now if one.freshness != state]
         freshness.change(
             connection,
@@ -67,21 +68,38 @@ def look(params: FreshnessParams, context: JobContext) -> Outcome:
             "series": len(now),
             "states": dict(Counter(state for _, state in now)),
             "changed": told,
+            "faults": faults,
             "forgotten": raw.forget(connection, context, keep=keep),
         }
 
     return Outcome({}, store)
 
 
-def _judged(found: Sequence[Judged], now: datetime) -> list[tuple[Judged, str]]:
-    judged: list[tuple[Judged, str]] = []
-    for one in found:
-        rule, is_open = _rule(one)
-        try:
-            judged.append((one, judge(one.watermark, rule, now=now, is_open=is_open)))
-        except BadRule:
-            judged.append((one, one.freshness or "fresh"))
-    return judged
+def watch(connection: Connection, *, tenant_id: int, now: datetime) -> None:
+    """Let the tenant's series be judged, unless one of its schedules does so already.
+
+    A schedule of that name that does something else is left as it is.
+    """
+    if not schedules.submitting(connection, tenant_id=tenant_id, job_type=JOB):
+        plan = Plan(
+            name=WATCH,
+            jobs=[{"type": JOB}],
+            every_s=_EVERY_S,
+            catch_up_s=_EVERY_S,
+            overlap="skip",
+        )
+        first = next_beat(now, every_s=_EVERY_S, after=now)
+        schedules.create(
+            connection, tenant_id=tenant_id, plan=plan, next_fire_at=first, now=now
+        )
+
+
+def watch_no_more(connection: Connection, *, tenant_id: int) -> None:
+    """Take along what ``watch`` brought; schedules of the owner's own stay."""
+    for one in schedules.submitting(connection, tenant_id=tenant_id, job_type=JOB):
+        held = schedules.hold(connection, tenant_id=tenant_id, schedule_id=one)
+        if held is not None and held.name == WATCH:
+            schedules.delete(connection, tenant_id=tenant_id, schedule_id=one)
 
 
 def _news(one: Judged, state: str) -> bool:
@@ -95,35 +113,7 @@ def _told(one: Judged, state: str, now: datetime) -> dict[str, Any]:
         "unique_id": one.key,
         "freshness": state,
         "before": one.freshness,
-        "latest": one.watermark,
+        "latest": one.latest,
         "since": now,
         "links": {"self": f"/v1/sources/{one.source}/series"},
     }
-
-
-def _rule(one: Judged) -> tuple[Rule, IsOpen]:
-    from ingest.connectors import connectors
-
-    given = one.expected
-    if given is None:
-        kind = connectors().get(one.connector)
-        lag = kind.spec.lag if kind else timedelta(0)
-        return Rule(_DEFAULT_CRON, reach=lag + _MARGIN), lambda _: True
-    rule = Rule(
-        given["cron"],
-        given.get("timezone") or "UTC",
-        reach=timedelta(hours=float(given.get("reach_h") or 24)),
-        grace=timedelta(seconds=float(given.get("grace_s") or 7_200)),
-    )
-    calendar = given.get("calendar")
-    return rule, _open_days(calendar) if calendar else lambda _: True
-
-
-def _open_days(calendar: str) -> IsOpen:
-    from forecasting.open_days import open_days
-
-    def is_open(at: datetime) -> bool:
-        day = at.date().isoformat()
-        return len(open_days(calendar, first=day, final=day)) > 0
-
-    return is_open

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from tasks import outside
+from tasks import outside, pull_gate
 from tasks.catalog import Limits, Params, job_type
 from tasks.context import JobContext, Outcome
-from tasks.errors import SourceRefused, SourceUnavailable
+from tasks.errors import SourceRefused
 from tasks.pull_reading import renamed
 from tasks.source_plan import Opened, SourceName, opened, planned
 
@@ -34,21 +34,22 @@ class ProbeParams(Params):
 @job_type("ingest.probe", params=ProbeParams, queue="ingest", limits=Limits(300, 2))
 def probe(params: ProbeParams, context: JobContext) -> Outcome:
     """Test the connection of a source and show its first rows; nothing is stored."""
-    from ingest.exchange import NotAllowed, RateLimited
-    from ingest.fetch import Refused
-
     one = opened(context, name=params.source)
-    partitions, _ = planned(one, context, mode="incremental", start=None, end=None)
+    plan = planned(one, context, mode="incremental", start=None, end=None)
+    if not plan.partitions:
+        raise SourceRefused(f"{one.source.name} has nothing to read in its window")
+    last = plan.partitions[-1]
     try:
-        with outside.transport(one, partitions[-1], context) as live:
-            found = _tried(one, partitions[-1], context, live, rows=params.rows)
+        with (
+            pull_gate.clearly(one, context),
+            outside.transport(one, last, context) as live,
+        ):
+            found = _tried(one, last, context, live, rows=params.rows)
             listed = _listed(one, live) if params.discover else None
-    except Refused as error:
-        raise SourceRefused(str(error)) from error
-    except NotAllowed as error:
-        raise SourceRefused(f"config: {error}") from error
-    except RateLimited as error:
-        raise SourceUnavailable(error.detail, retry_after_s=error.wait_s) from error
+    except pull_gate.GivenUp as error:
+        ended = error.ended
+        words = f"{ended.reason}: {ended.detail}"
+        raise SourceRefused(words, ended.reason) from error
     return Outcome({"source": one.source.name, **found, "discovered": listed})
 
 

@@ -84,6 +84,8 @@ def _again(
         partition_id=partition_id,
     )
     window = known.get(partition_id)
+    if window is not None and window.state in ("done", "held"):
+        job_id = window.job_id or job_id
     if window is None or job_id is None:
         return {"partition": partition_id, "state": "failed", "reason": "not_kept"}
     partition = Partition(partition_id, window.start_at, window.end_at, window.part)

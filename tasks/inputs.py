@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from db.observations import KnownBy, Then
 from db.session import Connection
 from tasks.catalog import Params
 from tasks.context import JobContext
@@ -85,6 +86,12 @@ class TagSelection(Params):
     tag: str = Field(min_length=1, max_length=200)
 
 
+class SourceSelection(Params):
+    """All series that a source fills."""
+
+    source: str = Field(min_length=1, max_length=100)
+
+
 class Row(Params):
     """One observation in the request; ``y`` null is a missing value."""
 
@@ -99,8 +106,9 @@ class SeriesParams(Params):
     series: (
         Annotated[list[SeriesKey], Field(min_length=1, max_length=MAX_SERIES)]
         | TagSelection
+        | SourceSelection
         | None
-    ) = Field(default=None, description="Keys of stored series, or a tag.")
+    ) = Field(default=None, description="Keys of stored series, a tag, or a source.")
     data: Annotated[list[Row], Field(min_length=1, max_length=MAX_ROWS)] | None = Field(
         default=None, description="Rows to work on; nothing of them is kept."
     )
@@ -112,6 +120,16 @@ class SeriesParams(Params):
     as_of: Instant | None = Field(
         default=None, description="Use only what was known at this instant."
     )
+    known_by: KnownBy = Field(
+        default="published",
+        description="published: a value was known since it was published. received: "
+        "only once it was stored here as well, which repeats what was read then.",
+    )
+
+    @property
+    def then(self) -> Then:
+        """As known when, and by what."""
+        return {"as_of": self.as_of, "known_by": self.known_by}
 
     @property
     def in_order(self) -> bool:
@@ -200,7 +218,7 @@ def _read(
 
     with context.read() as connection:
         found = observations.read_many(
-            connection, series_ids=[one.id for one in some], as_of=params.as_of
+            connection, series_ids=[one.id for one in some], **params.then
         )
     return list(found.values())
 
@@ -236,6 +254,14 @@ def _selected(
         if not found:
             detail = f"no series carries the tag {params.series.tag!r}"
             raise InvalidData(detail, (FieldError("/params/series/tag", detail),))
+        return found
+    if isinstance(params.series, SourceSelection):
+        found = series.of_source(
+            connection, tenant_id=context.tenant_id, source=params.series.source
+        )
+        if not found:
+            detail = f"no source {params.series.source!r} has filled a series"
+            raise InvalidData(detail, (FieldError("/params/series/source", detail),))
         return found
     keys = params.series or []
     by_key = series.find_many(connection, tenant_id=context.tenant_id, keys=keys)

@@ -103,7 +103,10 @@ def store_batches(
     ingest_runs.create(
         connection, tenant_id=tenant_id, new=replace(run, counts=counts), now=now
     )
-    listed = [vars(row) for row in tally.rejected]
+    listed = [
+        {"row": bad.row, "code": bad.code, "detail": bad.detail}
+        for bad in tally.rejected
+    ]
     return Effect({**counts, "rejected": listed}, loaded.windows)
 
 
@@ -127,4 +130,5 @@ def conflicting(loaded: loads.Loaded) -> Iterator["Rejected"]:
             "conflicting_duplicate",
             f"{conflict.key} at {conflict.ts.isoformat().replace('+00:00', 'Z')} is in "
             f"{conflict.copies} rows with different values; none of them is loaded",
+            f"{conflict.key} at {conflict.ts.isoformat()}: {conflict.value!r}",
         )

@@ -117,7 +117,7 @@ def _span(
 
     with context.read() as connection:
         return observations.span(
-            connection, series_ids=[one.id for one in chosen], as_of=params.as_of
+            connection, series_ids=[one.id for one in chosen], **params.then
         )
 
 

@@ -15,6 +15,7 @@ from tasks.errors import InvalidData
 from tasks.grid import GridParams, fill_rules
 from tasks.inputs import Input, SeriesParams, common_step, inputs
 from tasks.parts import NoAnswer
+from tasks.vintages import vintages_of
 
 if TYPE_CHECKING:
     from forecasting.forecast import (
@@ -41,6 +42,12 @@ class Backtest(Params):
     """How the forecast is judged: by rolling-origin windows of the horizon's length."""
 
     windows: int = Field(default=3, ge=1, le=20)
+    vintages: bool = Field(
+        default=False,
+        description="Each window reads the stored series as they were known at its "
+        "cutoff, a value that was not known yet as it was first released; by default "
+        "all windows read the values of now.",
+    )
 
 
 class HierarchyParams(Params):
@@ -127,6 +134,16 @@ class PanelParams(SeriesParams, CovariateParams, GridParams):
         return named[0] if len(named) == 1 else model
 
     @model_validator(mode="after")
+    def _stored_series_have_vintages(self) -> "PanelParams":
+        if self.backtest.vintages and self.data is not None:
+            message = "vintages need stored series: inline data has no versions"
+            raise ValueError(message)
+        if self.backtest.vintages and self.hierarchy is not None:
+            message = "sums of series have no vintages: leave out one of them"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
     def _room_between_bounds(self) -> "PanelParams":
         lower, upper = self.lower, self.upper
         if lower is not None and upper is not None and lower >= upper:
@@ -180,7 +197,7 @@ def read_panel(
     """
     grouped: dict[str, list[tuple[Input, PanelSeries]]] = {}
     failed: list[dict[str, str]] = []
-    read = covariate_reader(params, context, as_of=params.as_of)
+    read = covariate_reader(params, context, then=params.then)
     for number, (total, item) in enumerate(inputs(params, context)):
         context.progress(number, 2 * total, "series", f"reading {item.unique_id}")
         try:
@@ -189,6 +206,11 @@ def read_panel(
                 one,
                 covariates=read(item),
                 attributes=attributes_of(params, item.unique_id),
+                vintages=(
+                    vintages_of(item, context, then=params.then)
+                    if params.backtest.vintages
+                    else None
+                ),
             )
         except InvalidData as error:
             failed.append({"unique_id": item.unique_id, "detail": str(error)})

@@ -6,54 +6,63 @@ crash costs no page twice.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from db import source_progress, sources
+from db import sources
 from db.session import Connection
-from tasks import outside, pull_store
+from tasks import outside, pull_gate, pull_known, pull_ledger, pull_store
 from tasks.context import JobContext, Outcome
-from tasks.errors import SourceUnavailable
-from tasks.pull_store import Ended
+from tasks.pull_ledger import Ended, Load
 from tasks.raw import Archived, Keeping
 from tasks.source_plan import Opened
 
 if TYPE_CHECKING:
     from ingest.contract import Partition
-    from ingest.exchange import Transport
-    from ingest.fetch import Refused
+    from ingest.fetch import Exchange
 
 _SHORTEST = timedelta(hours=1)
-_MINUTE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How a partition is read.
+
+    Attributes:
+        moves: whether the watermarks go on; a backfill leaves them.
+        news: whether the source may say that there is nothing newer than last time.
+        edge: see ``Load``.
+    """
+
+    moves: bool = True
+    news: bool = False
+    edge: datetime | None = None
 
 
 def pull(
-    one: Opened, partition: "Partition", context: JobContext, *, moves: bool
+    one: Opened, partition: "Partition", context: JobContext, wanted: Wanted
 ) -> Outcome:
     """Read a partition and return what stores it.
 
     A failure that may pass is raised, so that the job is tried again, until the last
     attempt; then, and after one that will not pass, the outcome says that it failed.
 
-    Args:
-        one: the source.
-        partition: what to read.
-        context: of the job.
-        moves: whether the watermarks go on; a backfill leaves them.
-
     Raises:
         SourceUnavailable: to be tried again later.
     """
-    _check_breaker(one, context)
-    if (lasting := _lasting(one, context)) is not None:
-        return _failed(one, partition, context, lasting)
     try:
-        pieces = _captured(one, partition, context)
-    except _GivenUp as error:
+        pull_gate.check_breaker(one, context)
+        pull_gate.check_siblings(one, context)
+        asked = pull_known.seen(one, partition, context)
+        if wanted.news:
+            asked = pull_known.known(one, asked, context)
+        pieces = _captured(one, asked, context)
+    except pull_gate.GivenUp as error:
         return _failed(one, partition, context, error.ended)
 
     def store(connection: Connection) -> Mapping[str, Any]:
-        return _stored(connection, one, pieces, context, moves=moves)
+        return _stored(connection, one, pieces, context, wanted)
 
     return Outcome({}, store)
 
@@ -68,15 +77,9 @@ def pulled_again(
 ) -> dict[str, Any]:
     """Load a partition from the archive of an earlier job, without a network."""
     archived = Archived(context, partition=partition, job_id=job_id)
-    how = pull_store.Load(context, archived, moves=False)
+    how = Load(context, archived, moves=False)
     ended = pull_store.store(connection, one, partition, how)
-    return pull_store.told(ended, partition)
-
-
-class _GivenUp(Exception):
-    def __init__(self, ended: Ended) -> None:
-        super().__init__(ended)
-        self.ended = ended
+    return pull_ledger.told(ended, partition)
 
 
 def _captured(
@@ -87,20 +90,19 @@ def _captured(
     Returns:
         The pieces that were read, which together are the partition.
     """
-    from ingest.exchange import NotAllowed, RateLimited
     from ingest.fetch import Refused
 
-    try:
-        with outside.transport(one, partition, context) as live:
-            _read(one, partition, context, live)
-    except Refused as error:
-        if error.verdict.cls == "split_window" and (halves := _halves(partition)):
-            return [piece for half in halves for piece in _captured(one, half, context)]
-        _give_up(one, context, error)
-    except RateLimited as error:
-        _later(context, "rate_limited", error.detail, wait_s=error.wait_s)
-    except NotAllowed as error:
-        raise _GivenUp(Ended("failed", "config", str(error))) from error
+    with pull_gate.clearly(one, context):
+        try:
+            _read(one, partition, context)
+        except Refused as error:
+            halves = _halves(partition) if error.verdict.cls == "split_window" else []
+            if not halves:
+                raise
+        else:
+            halves = []
+    if halves:
+        return [piece for half in halves for piece in _captured(one, half, context)]
     with context.note() as connection:
         sources.note_success(
             connection, tenant_id=context.tenant_id, source_id=one.source.id
@@ -108,82 +110,29 @@ def _captured(
     return [partition]
 
 
-def _read(
-    one: Opened, partition: "Partition", context: JobContext, live: "Transport"
-) -> None:
-    from ingest.fetch import exchanges
+def _read(one: Opened, partition: "Partition", context: JobContext) -> None:
+    from ingest.fetch import exchanges, rest_s
 
-    keeping = Keeping(live, context, source_id=one.source.id, partition=partition)
-    found = exchanges(
-        one.connector,
-        partition,
-        transport=keeping,
-        pause=lambda seconds: outside.pausing(context, seconds),
-        judged=keeping.judged,
-    )
-    waiting = 1
-    for pages, exchange in enumerate(found, 1):
-        waiting += len(exchange.page.follow) - 1
-        message = f"{one.source.name} {partition.id}: {pages} answers read"
-        context.progress(pages, pages + waiting, "answers", message)
+    with outside.transport(one, partition, context) as live:
+        keeping = Keeping(live, context, source_id=one.source.id, partition=partition)
 
+        def judged(exchange: "Exchange") -> None:
+            keeping.judged(exchange)
+            if exchange.page.verdict.cls == "rate_limited":
+                live.rest(rest_s(exchange.page.verdict))
 
-def _give_up(one: Opened, context: JobContext, error: "Refused") -> None:
-    """Raise what a refusal means: to be tried again, or given up.
-
-    Raises:
-        SourceUnavailable: it may pass, and there are attempts left.
-        _GivenUp: it will not pass, or there are none.
-    """
-    from ingest.verdicts import RETRIED
-
-    verdict = error.verdict
-    if verdict.cls in RETRIED:
-        with context.note() as connection:
-            sources.note_failure(
-                connection,
-                tenant_id=context.tenant_id,
-                source_id=one.source.id,
-                now=context.now,
-            )
-        _later(context, verdict.cls, verdict.detail, wait_s=verdict.wait_s)
-    raise _GivenUp(Ended("failed", verdict.cls, verdict.detail)) from error
-
-
-def _later(
-    context: JobContext, reason: str, detail: str, *, wait_s: float | None
-) -> None:
-    if context.final:
-        raise _GivenUp(Ended("failed", reason, detail))
-    raise SourceUnavailable(f"{reason}: {detail}", retry_after_s=wait_s)
-
-
-def _check_breaker(one: Opened, context: JobContext) -> None:
-    until = one.source.open_until
-    if until is None or until <= context.now:
-        return
-    wait_s = (until - context.now).total_seconds()
-    detail = f"{one.source.name} failed {one.source.failures} times in a row"
-    if not context.final:
-        raise SourceUnavailable(detail, retry_after_s=max(_MINUTE_S, wait_s))
-
-
-def _lasting(one: Opened, context: JobContext) -> Ended | None:
-    """Return why a sibling of this job met what no retry mends, if one did."""
-    from ingest.verdicts import LASTING
-
-    with context.read() as connection:
-        met = source_progress.met(
-            connection,
-            tenant_id=context.tenant_id,
-            source_id=one.source.id,
-            job_id=context.job_id,
-            reasons=LASTING,
+        found = exchanges(
+            one.connector,
+            partition,
+            transport=keeping,
+            pause=lambda seconds: outside.pausing(context, seconds),
+            judged=judged,
         )
-    if met is None:
-        return None
-    partition_id, reason, detail = met
-    return Ended("failed", reason, f"not asked, as {partition_id} met: {detail}")
+        waiting = 1
+        for pages, exchange in enumerate(found, 1):
+            waiting += len(exchange.page.follow) - 1
+            message = f"{one.source.name} {partition.id}: {pages} answers read"
+            context.progress(pages, pages + waiting, "answers", message)
 
 
 def _failed(
@@ -191,8 +140,8 @@ def _failed(
 ) -> Outcome:
     """Write down at once that a partition failed; it stays if the job fails."""
     with context.note() as connection:
-        pull_store.record(connection, one, partition, context, ended)
-    return Outcome({"windows": [pull_store.told(ended, partition)]})
+        pull_ledger.record(connection, one, partition, context, ended)
+    return Outcome({"windows": [pull_ledger.told(ended, partition)]})
 
 
 def _stored(
@@ -200,16 +149,14 @@ def _stored(
     one: Opened,
     pieces: list["Partition"],
     context: JobContext,
-    *,
-    moves: bool,
+    wanted: Wanted,
 ) -> Mapping[str, Any]:
     windows = []
     for piece in pieces:
         archived = Archived(context, partition=piece, job_id=context.job_id)
-        ended = pull_store.store(
-            connection, one, piece, pull_store.Load(context, archived, moves=moves)
-        )
-        windows.append(pull_store.told(ended, piece))
+        how = Load(context, archived, moves=wanted.moves, edge=wanted.edge)
+        ended = pull_store.store(connection, one, piece, how)
+        windows.append(pull_ledger.told(ended, piece))
     return {"windows": windows}
 
 

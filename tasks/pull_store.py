@@ -4,60 +4,21 @@ All of it is one transaction: versions, current values, tombstones, quarantine, 
 ledger and the watermarks appear together or not at all.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from db import (
-    loads,
-    quarantine,
-    raw_upkeep,
-    series,
-    source_ledger,
-    source_progress,
-    source_series,
-    withdrawals,
-)
+from db import loads, raw_upkeep, source_progress, withdrawals
 from db.session import Connection
-from tasks.context import JobContext
+from tasks import pull_bind, pull_checks
 from tasks.errors import SourceUnavailable
-from tasks.loads import conflicting
+from tasks.pull_ledger import UNCHANGED, Ended, Load, record, run_id
 from tasks.pull_reading import Reading
-from tasks.raw import Archived
 from tasks.source_plan import Opened
 
 if TYPE_CHECKING:
-    from ingest.contract import Partition, SeriesMeta
+    from ingest.contract import Partition
     from ingest.quality import QualityRules, RowCounts
 
-State = Literal["done", "empty", "not_available", "failed", "held"]
 RULES = ("max_rejected", "max_rejected_share", "min_score", "max_withdrawn_share")
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a partition ended, why, and what it wrote."""
-
-    state: State
-    reason: str = ""
-    detail: str = ""
-    counts: Mapping[str, Any] = field(default_factory=dict)
-    quality: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Load:
-    """What a load needs beside the partition.
-
-    Attributes:
-        context: of the job.
-        archived: where the answers are.
-        moves: whether the watermarks go on.
-    """
-
-    context: JobContext
-    archived: Archived
-    moves: bool = True
 
 
 def store(
@@ -72,7 +33,9 @@ def store(
     context = how.context
     reading = Reading(one, partition, how.archived)
     try:
-        staged = loads.stage(connection, reading.rows())
+        # What cannot be read must leave a transaction in which the job can end.
+        with connection.begin_nested():
+            staged = loads.stage(connection, reading.rows())
     except reading.faults as error:
         ended = Ended("failed", "malformed", str(error))
         with context.note() as noting:
@@ -85,55 +48,6 @@ def store(
     else:
         record(connection, one, partition, context, ended)
     return ended
-
-
-def record(
-    connection: Connection,
-    one: Opened,
-    partition: "Partition",
-    context: JobContext,
-    ended: Ended,
-) -> None:
-    """Write how a partition ended into the ledger."""
-    source_ledger.record(
-        connection,
-        tenant_id=context.tenant_id,
-        source_id=one.source.id,
-        window=source_ledger.Window(
-            partition_id=partition.id,
-            start_at=partition.start,
-            end_at=partition.end,
-            part=dict(partition.part),
-            state=ended.state,
-            reason=ended.reason or None,
-            detail=ended.detail or None,
-            run_id=run_id(context),
-            job_id=context.job_id,
-            counts={**ended.counts, "quality": dict(ended.quality)},
-            finished_at=context.now,
-        ),
-    )
-
-
-def run_id(context: JobContext) -> str:
-    """Return the id of the run that a job is; all its parts share it."""
-    return f"run_{context.job_id.partition('_')[2]}"
-
-
-def told(ended: Ended, partition: "Partition") -> dict[str, Any]:
-    """Return how a partition ended, for the result of the job."""
-    shown = {
-        "partition": partition.id,
-        "start": partition.start,
-        "end": partition.end,
-        "state": ended.state,
-        **ended.counts,
-    }
-    if ended.reason:
-        shown |= {"reason": ended.reason, "detail": ended.detail}
-    if ended.quality:
-        shown["quality"] = ended.quality["score"]
-    return shown
 
 
 class _Publishing:
@@ -149,13 +63,16 @@ class _Publishing:
         self._one = one
         self._partition = partition
         self._context = how.context
-        self._moves = how.moves
+        self._how = how
         self._reading, self._staged = read
 
     def publish(self) -> Ended:
         """Write what may be published, and hold back what may not."""
         reading = self._reading
-        if (changed := self._changed_unit()) is not None:
+        changed = pull_bind.changed_unit(
+            self._connection, self._one, self._context, reading
+        )
+        if changed is not None:
             return Ended("failed", "schema_drift", changed)
         if not self._staged.rows:
             return self._nothing()
@@ -180,8 +97,14 @@ class _Publishing:
             told = {"rejected": counts.rejected, "missing": counts.missing}
             return self._held(loaded, Ended("held", *held, told, quality))
         self._quarantine(self._connection, loaded)
-        self._bind()
-        return Ended("done", counts=self._told(loaded, withdrawn), quality=quality)
+        pull_bind.bind(
+            self._connection, self._one, self._context, reading, moves=self._how.moves
+        )
+        told = self._told(loaded, withdrawn)
+        told |= pull_checks.checked(
+            self._connection, self._partition, self._how, loaded
+        )
+        return Ended("done", counts=told, quality=quality)
 
     def _nothing(self) -> Ended:
         reading = self._reading
@@ -194,6 +117,9 @@ class _Publishing:
             return self._held(
                 None, Ended("held", "nothing_good", detail, told, quality)
             )
+        if UNCHANGED in reading.verdicts:
+            detail = "the source says that nothing has changed since the last read"
+            return Ended("done", UNCHANGED, detail, told)
         if "not_available" in reading.verdicts:
             detail = "the source says that there is nothing yet, or not that day"
             return Ended("not_available", "not_available", detail, told)
@@ -230,6 +156,9 @@ class _Publishing:
             and self._reading.total is not None
         )
         if not proven or partition.start is None or partition.end is None:
+            return 0, 0
+        # A row that cannot be read may be one of those that seem to be gone.
+        if self._reading.tally.rejected_total or loaded.conflicting:
             return 0, 0
         if not one.source.options.get("withdraw", True):
             return 0, 0
@@ -287,76 +216,14 @@ class _Publishing:
         )
 
     def _quarantine(self, connection: Connection, loaded: loads.Loaded | None) -> None:
-        rows = list(self._reading.bad)
-        rows += [(bad, None) for bad in (conflicting(loaded) if loaded else ())]
-        quarantine.add(
+        pull_bind.quarantined(
             connection,
-            tenant_id=self._context.tenant_id,
-            load=quarantine.Load(
-                source_id=self._one.source.id,
-                partition_id=self._partition.id,
-                run_id=run_id(self._context),
-                contract_version=self._one.spec.version,
-            ),
-            refused=[
-                quarantine.Refused(
-                    row_no=bad.row, code=bad.code, detail=bad.detail, raw_sha256=sha256
-                )
-                for bad, sha256 in rows
-            ],
-            now=self._context.now,
+            self._one,
+            self._context,
+            self._reading,
+            loaded,
+            partition_id=self._partition.id,
         )
-
-    def _changed_unit(self) -> str | None:
-        known = source_progress.units(
-            self._connection,
-            tenant_id=self._context.tenant_id,
-            source_id=self._one.source.id,
-        )
-        for key, meta in self._reading.metas.items():
-            before = known.get(key)
-            if before and meta.unit and before != meta.unit:
-                return f"the unit of {key} changed from {before!r} to {meta.unit!r}"
-        return None
-
-    def _bind(self) -> None:
-        """Say what the source knows of its series, and move their watermarks."""
-        reading, tenant_id = self._reading, self._context.tenant_id
-        keys = {reading.key(local): local for local in reading.marks}
-        ids = series.ids(
-            self._connection, tenant_id=tenant_id, keys=[*keys], now=self._context.now
-        )
-        source_series.upsert(
-            self._connection,
-            tenant_id=tenant_id,
-            source_id=self._one.source.id,
-            found={
-                local: source_series.Bound(ids[key], _unit(reading.metas.get(local)))
-                for key, local in keys.items()
-            },
-        )
-        source_progress.describe(
-            self._connection,
-            tenant_id=tenant_id,
-            told={
-                ids[key]: vars(reading.metas[local])
-                for key, local in keys.items()
-                if local in reading.metas
-            },
-            now=self._context.now,
-        )
-        if self._moves:
-            source_series.advance(
-                self._connection,
-                tenant_id=tenant_id,
-                source_id=self._one.source.id,
-                marks=reading.marks,
-                now=self._context.now,
-            )
-
-
-def _unit(meta: "SeriesMeta | None") -> str | None:
-    return meta.unit if meta else None
 
 
 def _why_held(counts: "RowCounts", rules: "QualityRules") -> tuple[str, str] | None:

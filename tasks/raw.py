@@ -4,8 +4,9 @@ Each answer has a row that says what was asked, without secrets, and what came o
 Parsing again from here needs no network and gives the same rows.
 """
 
+import itertools
 import shutil
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ingest.exchange import Answer, Request, Transport
     from ingest.fetch import Exchange
 
+_NEW = timedelta(days=1)
+_SWEPT_AT_ONCE = 5_000
 KEPT_HEADERS = frozenset(
     {"content-type", "etag", "last-modified", "retry-after", "link", "content-encoding"}
 )
@@ -97,7 +100,9 @@ class Keeping:
     def _keep(self, reply: "Answer") -> tuple[str, int]:
         if reply.path is None:
             body = reply.body
-            return self._store.put(body), len(body)
+            sha256 = self._store.put(body)
+            self._store.path(sha256).touch()  # so that no sweep takes it for an old one
+            return sha256, len(body)
         size = reply.path.stat().st_size
         sha256 = reply.sha256 or digest(reply.body)
         spare = reply.path.with_name(f"{reply.path.name}.kept")
@@ -164,16 +169,42 @@ def described(request: "Request") -> dict[str, object]:
 def forget(connection: Connection, context: JobContext, *, keep: timedelta) -> int:
     """Delete answers older than ``keep``, and bodies that no row names any more.
 
+    A body that only this transaction leaves without a name is for the next sweep: if it
+    is rolled back, the rows are there and so are their bodies.
+
     Returns:
         How many answers were deleted.
     """
-    count, unnamed = raw_upkeep.forget(
+    sweep(context)
+    return raw_upkeep.forget(
         connection, tenant_id=context.tenant_id, before=context.now - keep
     )
-    archive = store(context)
-    for sha256 in unnamed:
-        archive.path(sha256).unlink(missing_ok=True)
-    return count
+
+
+def sweep(context: JobContext) -> int:
+    """Delete bodies that no row names, as after a source was deleted; return how many.
+
+    A body is laid down before its row, so what is new is left alone.
+    """
+    archive, gone = store(context), 0
+    digests = archive.digests()
+    while hashes := list(itertools.islice(digests, _SWEPT_AT_ONCE)):
+        old = [one for one in hashes if _age(archive.path(one), context) > _NEW]
+        with context.read() as connection:
+            unnamed = raw_upkeep.unnamed(
+                connection, tenant_id=context.tenant_id, hashes=old
+            )
+        for sha256 in unnamed:
+            archive.path(sha256).unlink(missing_ok=True)
+        gone += len(unnamed)
+    return gone
+
+
+def _age(path: Path, context: JobContext) -> timedelta:
+    try:
+        return context.now - datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except FileNotFoundError:
+        return timedelta(0)
 
 
 def _found(

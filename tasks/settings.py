@@ -62,7 +62,7 @@ class Settings:
     webhook_hosts: str = _setting("", "Hosts webhooks may reach though private.")
     source_hosts: str = _setting("", "Hosts sources may read though private.")
     source_folders: str = _setting("", "Folders that file:// sources may read.")
-    source_commands: str = _setting("", "Singer taps that sources may run.")
+    source_commands: str = _setting("", "Singer taps: name=command; name=command.")
     raw_days: int = _setting(90, "Days that answers of sources are kept.")
     webhook_timeout_s: float = _setting(10.0, "Seconds a webhook's receiver has.")
     traces_url: str = _setting("", "OTLP/HTTP address of traces; empty for none.")

@@ -14,13 +14,16 @@ from tasks.context import JobContext
 from tasks.errors import FieldError, InvalidData
 
 if TYPE_CHECKING:
-    from ingest.contract import Connector, Partition, Spec
+    from ingest.contract import Connector, Partition, Spec, Tier
 
 Mode = Literal["incremental", "full", "backfill"]
 
 SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
 
 _FIRST_BACK = timedelta(days=30)
+_EARLY = timedelta(hours=1)
+"""How much earlier than last time a nightly run may begin and be a period later."""
+
 _LAGGARD = timedelta(days=45)
 """A series that is so far behind the newest has ended, and holds nothing up."""
 
@@ -98,6 +101,16 @@ def opened(context: JobContext, *, name: str) -> Opened:
     return Opened(found, kind(config))
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a run reads: partitions of a window, and the tier of the lookback."""
+
+    partitions: tuple["Partition", ...]
+    start: datetime
+    end: datetime
+    tier: str
+
+
 def planned(
     one: Opened,
     context: JobContext,
@@ -105,8 +118,8 @@ def planned(
     mode: Mode,
     start: datetime | None,
     end: datetime | None,
-) -> tuple[tuple["Partition", ...], str]:
-    """Return the partitions that a run reads, and the tier of the lookback.
+) -> Plan:
+    """Return what a run reads.
 
     Raises:
         InvalidData: the window is empty.
@@ -119,7 +132,8 @@ def planned(
     end = end or context.now - one.spec.lag
     if start >= end:
         raise _refused(f"the window from {start} to {end} is empty")
-    return one.connector.plan(start.astimezone(UTC), end.astimezone(UTC)), tier
+    start, end = start.astimezone(UTC), end.astimezone(UTC)
+    return Plan(one.connector.plan(start, end), start, end, tier)
 
 
 def partition_params(partitions: Sequence["Partition"]) -> list[PartitionParams]:
@@ -149,15 +163,39 @@ def _since(one: Opened, context: JobContext) -> tuple[datetime, str]:
     mark = _lowest(marks)
     if mark is None:
         return _first(one, context), ""
+    widest = due_tier(one.spec.tiers, latest, now=context.now)
+    start = mark - _back(one, widest.back)
+    if one.source.options.get("since") is not None:
+        # What lies before the beginning was not wanted then, and is not now.
+        start = max(start, min(_first(one, context), mark))
+    return start, widest.name
+
+
+def due_tier(
+    tiers: Sequence["Tier"], latest: Mapping[str, datetime], *, now: datetime
+) -> "Tier":
+    """Return the widest tier of the lookback whose time has come; the first always has.
+
+    A wider one that was read has read the narrower ones too.
+
+    Args:
+        tiers: of the connector.
+        latest: when each was last read, by name.
+        now: when the run began.
+    """
+
+    def read_at(tier: "Tier") -> list[datetime]:
+        wide = [one.name for one in tiers if one.back >= tier.back]
+        return [latest[name] for name in wide if name in latest]
+
     due = [
         tier
-        for number, tier in enumerate(one.spec.tiers)
-        if number == 0
-        or tier.name not in latest
-        or context.now - latest[tier.name] >= tier.every
+        for tier in tiers
+        if tier is tiers[0]
+        or not read_at(tier)
+        or now - max(read_at(tier)) >= tier.every - _EARLY
     ]
-    widest = max(due, key=lambda tier: tier.back)
-    return mark - _back(one, widest.back), widest.name
+    return max(due, key=lambda tier: tier.back)
 
 
 def _back(one: Opened, usual: timedelta) -> timedelta:

@@ -14,7 +14,7 @@ from db import schedules as rows
 from db.schedules import Plan, Schedule
 from db.session import Connection
 from db.sources import Setup, Source
-from tasks import connectors, schedules
+from tasks import connectors, ingest_freshness, schedules
 from tasks.cron import BadRule, next_fire, zone_of
 from tasks.errors import FieldError, InvalidParams, NotFound, StateConflict
 from tasks.ingest import UPLOAD
@@ -30,6 +30,8 @@ def create(
     connection: Connection, *, tenant_id: int, setup: Setup, now: datetime
 ) -> Source:
     """Create a source with its schedule; paused where its licence needs a look.
+
+    An enabled one brings a schedule that looks at the freshness of all sources.
 
     Raises:
         InvalidParams: the config, the credential or a rule is not valid.
@@ -112,12 +114,16 @@ def switch(
 def remove(connection: Connection, *, tenant_id: int, name: str) -> None:
     """Delete a source with its schedule and its ledger; observations stay.
 
+    With the last source goes the schedule that looks at the freshness of sources.
+
     Raises:
         NotFound: no such source in this tenant.
     """
     held = _held(connection, tenant_id, name)
     _drop(connection, held)
     sources.delete(connection, source=held)
+    if not sources.page(connection, tenant_id=tenant_id, after=None, limit=1):
+        ingest_freshness.watch_no_more(connection, tenant_id=tenant_id)
 
 
 def schedule_of(connection: Connection, source: Source) -> Schedule | None:
@@ -253,18 +259,20 @@ def _followed(connection: Connection, source: Source, now: datetime) -> Source:
         schedule_id = _scheduled(connection, source, wanted, now)
     followed = replace(source, schedule_id=schedule_id)
     sources.store(connection, source=followed, now=source.updated_at)
+    if followed.enabled:
+        ingest_freshness.watch(connection, tenant_id=source.tenant_id, now=now)
     return followed
 
 
 def _scheduled(
-    connection: Connection, source: Source, wanted: Mapping[str, Any], now: datetime
+    connection: Connection, source: Source, at: Mapping[str, Any], now: datetime
 ) -> str:
     tenant_id, there = source.tenant_id, schedule_of(connection, source)
-    rule = {"cron": wanted["cron"], "timezone": wanted["timezone"]}
+    rule = {"cron": at["cron"], "timezone": at["timezone"]}
     if there is None:
         plan = Plan(
             name=f"source:{source.name}",
-            jobs=[{"type": "ingest.run", "params": {"source": source.name}}],
+            jobs=_jobs(source),
             catch_up_s=CATCH_UP_S,
             overlap="skip",
             enabled=source.enabled,
@@ -272,7 +280,8 @@ def _scheduled(
         )
         made = schedules.create(connection, tenant_id=tenant_id, plan=plan, now=now)
         return made.id
-    changes = {name: text for name, text in rule.items() if vars(there)[name] != text}
+    wanted = {**rule, "jobs": _jobs(source)}
+    changes = {name: new for name, new in wanted.items() if vars(there)[name] != new}
     schedules.change(
         connection,
         tenant_id=tenant_id,
@@ -288,6 +297,17 @@ def _scheduled(
         now=now,
     )
     return there.id
+
+
+def _jobs(source: Source) -> list[dict[str, Any]]:
+    """Return what a fire of the schedule submits: the read, and who looks at it."""
+    read: dict[str, Any] = {"type": "ingest.run", "params": {"source": source.name}}
+    watch = source.options.get("watch")
+    if watch is None:
+        return [read]
+    params = {**watch, "series": {"source": source.name}}
+    look = {"type": "analysis.watch", "after": ["read"], "params": params}
+    return [{**read, "ref": "read"}, look]
 
 
 def _drop(connection: Connection, source: Source) -> None:

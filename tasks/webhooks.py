@@ -15,8 +15,18 @@ import orjson
 KINDS = ("running", "retrying", "succeeded", "failed", "cancelled")
 """Kinds of job events that a webhook may want, without the ``job.`` of the API."""
 
-FOUND_KINDS = ("drift.opened", "drift.closed", "freshness.changed")
+FOUND_KINDS = (
+    *("drift.opened", "drift.closed", "freshness.changed"),
+    *("difference.opened", "difference.closed"),
+    *("ingest.succeeded", "ingest.partial", "ingest.failed"),
+)
 """Kinds that tell what a job found; they are events of the job that saw it."""
+
+INCIDENT_KINDS = ("incident.opened", "incident.updated", "incident.resolved")
+"""Kinds that tell of an incident; they are events of no job."""
+
+ALERT_KINDS = ("alert.opened", "alert.worse", "alert.resolved", "alert.test")
+"""Kinds of what alert rules send through channels; they are no events."""
 
 FINAL_KINDS = ("succeeded", "failed", "cancelled")
 MOST_WEBHOOKS = 20
@@ -42,7 +52,7 @@ _THROTTLED = (429, 503)
 
 def event_name(kind: str) -> str:
     """Return what the API and the body call a kind of event."""
-    if kind in FOUND_KINDS:
+    if kind in (*FOUND_KINDS, *INCIDENT_KINDS, *ALERT_KINDS):
         return kind
     return "webhook.test" if kind == "test" else f"job.{kind}"
 
@@ -103,11 +113,14 @@ def job_body(kind: str, event: Mapping[str, Any]) -> str:
 
     Args:
         kind: the kind of the event.
-        event: ``id``, ``type``, ``labels`` of the job, ``at`` and ``body`` of the
-            event, and ``error`` of the job where the event has none.
+        event: ``id``, ``type``, ``labels`` of the job, if it is one's, ``at`` and
+            ``body`` of the event, and ``error`` of the job where the event has none.
     """
     told, job = event["body"], f"/v1/jobs/{event['id']}"
     at = _utc(datetime.fromisoformat(event["at"]))
+    if kind in INCIDENT_KINDS:
+        data = {**told["incident"], "at": at}
+        return _json({"type": event_name(kind), "timestamp": at, "data": data})
     if kind in FOUND_KINDS:
         data = {**told["finding"], "at": at}
         return _json({"type": event_name(kind), "timestamp": at, "data": data})

@@ -1,8 +1,7 @@
-"""Results and observations in the format that Accept asks for."""
+"""Results in the format that Accept asks for."""
 
 import csv
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -58,51 +57,3 @@ def _arrow(columns: list[str], rows: list[list[Any]]) -> bytes:
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     return bytes(sink.getvalue())
-
-
-def observations_csv(batches: Iterator[Any]) -> Iterator[bytes]:
-    """Yield ``ts,value`` lines from Arrow batches; a missing value is empty."""
-    yield b"ts,value\n"
-    for batch in batches:
-        yield "".join(
-            f"{_rfc3339(ts)},{'' if value is None else repr(value)}\n"
-            for ts, value in _rows(batch)
-        ).encode()
-
-
-def observations_json(head: dict[str, Any], batches: Iterator[Any]) -> Iterator[bytes]:
-    """Yield one JSON object whose last member is the list of observations."""
-    yield orjson.dumps(head)[:-1] + b',"observations":['
-    comma = b""
-    for batch in batches:
-        rows = [{"ts": _rfc3339(ts), "value": value} for ts, value in _rows(batch)]
-        if rows:
-            yield comma + orjson.dumps(rows)[1:-1]
-            comma = b","
-    yield b"]}"
-
-
-def observations_arrow(batches: Iterator[Any]) -> Iterator[bytes]:
-    """Yield an Arrow stream of (ts, value), a message at a time."""
-    import pyarrow as pa  # noqa: PLC0415 - only where a client asks for Arrow
-
-    sink = io.BytesIO()
-    schema = pa.schema([("ts", pa.timestamp("us", "UTC")), ("value", pa.float64())])
-    with pa.ipc.new_stream(sink, schema) as writer:
-        for batch in batches:
-            writer.write_batch(batch.select(["ts", "value"]).cast(schema))
-            yield sink.getvalue()
-            sink.seek(0)
-            sink.truncate()
-    yield sink.getvalue()
-
-
-def _rows(batch: Any) -> Iterator[tuple[Any, float | None]]:
-    return zip(
-        batch.column("ts").to_pylist(), batch.column("value").to_pylist(), strict=True
-    )
-
-
-def _rfc3339(instant: Any) -> str:
-    text: str = instant.isoformat()
-    return text.replace("+00:00", "Z")

@@ -36,7 +36,7 @@ def writer(
         form: one of the media types of ``FORMS``.
         schema: of the batches: unique_id, ds, model, mean, and a column a level.
     """
-    write = {CSV: _csv, ARROW: _arrow}.get(form, _ndjson)
+    write = {CSV: _csv, ARROW: arrow}.get(form, _ndjson)
     return lambda batches: write(batches, schema)
 
 
@@ -50,14 +50,14 @@ def _csv(batches: Iterator[Any], schema: "pa.Schema") -> Iterator[bytes]:
     how = WriteOptions(include_header=False, quoting_style="needed")
     with CSVWriter(sink, told, write_options=how) as sheet:
         for batch in batches:
-            sheet.write_batch(batch.set_column(1, "ds", _rfc3339(batch.column(1))))
-            yield _taken(sink)
+            sheet.write_batch(batch.set_column(1, "ds", rfc3339(batch.column(1))))
+            yield taken(sink)
 
 
 def _ndjson(batches: Iterator[Any], schema: "pa.Schema") -> Iterator[bytes]:
     levels = [name.removeprefix("q") for name in schema.names[4:]]
     for batch in batches:
-        whole = batch.set_column(1, "ds", _rfc3339(batch.column(1)))
+        whole = batch.set_column(1, "ds", rfc3339(batch.column(1)))
         for first in range(0, whole.num_rows, _LINES):
             yield _lines(whole.slice(first, _LINES), levels)
 
@@ -79,18 +79,19 @@ def _lines(some: Any, levels: list[str]) -> bytes:
     )
 
 
-def _arrow(batches: Iterator[Any], schema: "pa.Schema") -> Iterator[bytes]:
+def arrow(batches: Iterator[Any], schema: "pa.Schema") -> Iterator[bytes]:
+    """Yield an Arrow stream, a message at a time."""
     import pyarrow as pa  # noqa: PLC0415 - loaded only where something is exported
 
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, schema) as stream:
         for batch in batches:
             stream.write_batch(batch)
-            yield _taken(sink)
+            yield taken(sink)
     yield sink.getvalue()
 
 
-def _taken(sink: io.BytesIO) -> bytes:
+def taken(sink: io.BytesIO) -> bytes:
     """Return what a sink holds, and empty it."""
     held = sink.getvalue()
     sink.seek(0)
@@ -98,7 +99,7 @@ def _taken(sink: io.BytesIO) -> bytes:
     return held
 
 
-def _rfc3339(instants: Any) -> Any:
+def rfc3339(instants: Any) -> Any:
     """Return instants as text, with a fraction only where there is one."""
     import pyarrow as pa  # noqa: PLC0415 - loaded only where something is exported
     import pyarrow.compute as pc  # noqa: PLC0415 - same

@@ -24,10 +24,14 @@ class NotSent(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a receiver answered; its body is of no interest."""
+    """What a receiver answered; its body is of no interest.
+
+    ``final`` says why no other attempt would be answered otherwise.
+    """
 
     status: int
     retry_after: str | None
+    final: str | None = None
 
 
 def post(
@@ -66,7 +70,24 @@ def post(
     except (OSError, ValueError, HTTPException) as error:
         if isinstance(error, TimeoutError) or time.monotonic() >= ends_at:
             raise NotSent(f"no answer within {timeout_s:g} s") from error
-        raise NotSent(_told(error)) from error
+        raise NotSent(told(error)) from error
+
+
+@contextmanager
+def connected(target: Target, *, timeout_s: float) -> Iterator[socket.socket]:
+    """Connect to what was judged; after the time the line is cut, whatever goes on.
+
+    Raises:
+        NotSent: nothing answers there, or the line broke or was cut.
+    """
+    ends_at = time.monotonic() + timeout_s
+    try:
+        with _dialled(target, ends_at) as line, _cut_off(line, ends_at):
+            yield line
+    except OSError as error:
+        if isinstance(error, TimeoutError) or time.monotonic() >= ends_at:
+            raise NotSent(f"no answer within {timeout_s:g} s") from error
+        raise NotSent(told(error)) from error
 
 
 def _exchange(
@@ -127,7 +148,7 @@ def _wrapped(target: Target, sock: socket.socket, tls: ssl.SSLContext) -> socket
     return tls.wrap_socket(sock, server_hostname=target.host.rstrip("."))
 
 
-def _told(error: Exception) -> str:
+def told(error: Exception) -> str:
     """Say what went wrong in words that are the same for every receiver."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate is not valid: {error.verify_message}"

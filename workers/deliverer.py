@@ -20,9 +20,11 @@ from db import deliveries, events
 from db.deliveries import WEBHOOKS_CHANNEL, Due, Outcome, Room
 from db.session import Database
 from tasks import webhooks
-from tasks.addresses import Refused, Resolve, Unresolved, listed_hosts, target
+from tasks.addresses import Refused, Resolve, Unresolved, listed_hosts
 from tasks.settings import Settings
-from workers.addresses import Answer, NotSent, post
+from workers import lines
+from workers.addresses import Answer, NotSent
+from workers.lines import Around
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +34,6 @@ _SWEEP_EVERY_S = 1.0  # a retry becomes due without a notification
 _LEASE_S = 60.0
 _SUCCESS, _GONE = 2, 410  # a class of status codes, and a code
 _UNTOLD = "the job it tells of is gone"
-_HEADERS = {"Content-Type": "application/json", "User-Agent": "forebay"}
 
 
 def _now() -> datetime:
@@ -56,6 +57,10 @@ def _body(due: Due) -> str | None:
     return webhooks.job_body(due.kind, due.event)
 
 
+def _said(answer: Answer) -> str:
+    return answer.final or f"answered {answer.status}"
+
+
 class Deliverer:
     """Sends from threads of its own; any number of them may run on one database."""
 
@@ -65,7 +70,13 @@ class Deliverer:
         self._database = database
         self._settings = settings
         self._outside = outside or Outside()
-        self._listed = listed_hosts(settings.webhook_hosts)
+        self._around = Around(
+            database,
+            settings,
+            listed_hosts(settings.webhook_hosts),
+            self._outside.resolve,
+            self._outside.tls,
+        )
         self._busy: dict[tuple[str, int], Due] = {}
         self._wake = threading.Event()
         self._over = threading.Event()
@@ -168,7 +179,7 @@ class Deliverer:
             )
         answer, error = None, None
         try:
-            answer = self._send(due, body.encode(), at)
+            answer = lines.send(due, body.encode(), at, self._around)
         except (Refused, Unresolved, NotSent) as found:
             error = str(found)
         status = answer.status if answer else None
@@ -179,32 +190,14 @@ class Deliverer:
             duration_ms=round((time.monotonic() - began) * 1_000),
             body=body,
             status=status,
-            error=error if answer is None or delivered else f"answered {status}",
+            error=error if answer is None or delivered else _said(answer),
             next_attempt_at=None if delivered else self._next(due, answer, at),
-        )
-
-    def _send(self, due: Due, body: bytes, at: datetime) -> Answer:
-        where = target(due.url, listed=self._listed, resolve=self._outside.resolve)
-        secrets = webhooks.secrets_at(
-            self._settings.secret_key,
-            webhook_id=due.webhook_id,
-            generation=due.generation,
-            rotated_at=due.rotated_at,
-            now=at,
-        )
-        signed = webhooks.signed_headers(secrets, delivery_id=due.id, at=at, body=body)
-        return post(
-            where,
-            headers={**_HEADERS, **signed},
-            body=body,
-            timeout_s=self._settings.webhook_timeout_s,
-            tls=self._outside.tls,
         )
 
     def _next(self, due: Due, answer: Answer | None, at: datetime) -> datetime | None:
         asked = None
         if answer is not None:
-            if answer.status == _GONE:
+            if answer.status == _GONE or answer.final:
                 return None
             asked = webhooks.retry_after_s(answer.status, answer.retry_after, now=at)
         wait_s = webhooks.retry_in_s(

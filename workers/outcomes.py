@@ -11,6 +11,11 @@ from tasks.errors import (
     SourceUnavailable,
 )
 
+_OWNERS = frozenset(
+    {"missing_secret", "unfit_secret", "too_large_answer", "not_allowed"}
+)
+"""What only the owner of a source can mend; each has a problem of its own."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -37,6 +42,8 @@ def verdict(error: BaseException) -> Verdict:
         return Verdict(end, retry=True, retry_after_s=error.retry_after_s)
     if isinstance(error, SourceRefused):
         end = failed("source_refused", "Source refused", error.detail)
+        if error.why in _OWNERS and end.error is not None:
+            end.error["type"] = f"/problems/{error.why.replace('_', '-')}"
         return Verdict(end, retry=False)
     # The class alone: an unforeseen message may hold data or a secret; the log,
     # found by the job's id, has the traceback.

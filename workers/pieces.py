@@ -16,8 +16,11 @@ def children(
     They inherit what decides about their turn; the deadline to start by was the
     whole job's and is met.
     """
+    share = kind.parts.share(planned[0]) if kind.parts and planned else None
+    key, limit = share or (None, None)
+    keyed = {"concurrency_key": key, "concurrency_limit": limit}
     pieces = [
-        _child(job, kind, params, step="part", part=number)
+        _child(job, kind, params, step="part", part=number, **keyed)
         for number, params in enumerate(planned)
     ]
     return pieces, _child(job, kind, job.params, step="finish", blocked=True)

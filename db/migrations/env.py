@@ -5,6 +5,7 @@ from alembic import context
 from db import (  # noqa: F401 - they fill the metadata
     tables,
     tables_delivery,
+    tables_incidents,
     tables_monitoring,
     tables_registry,
     tables_sources,

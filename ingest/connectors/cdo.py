@@ -29,12 +29,15 @@ from ingest.layout import UploadLayout
 from ingest.noaa_answers import document_of
 from ingest.parse import parse
 from ingest.records import raw_records
-from ingest.verdicts import OK, Verdict
+from ingest.verdicts import OK, Verdict, drift
 
 _LIMIT = 1_000
 _LAYOUT = UploadLayout("ndjson", timezone="UTC")
 _QUALITY = 1
 """Place of the quality flag among the attributes."""
+
+_REQUIRED = frozenset({"date", "station", "datatype", "value"})
+_KNOWN = frozenset({"attributes"})
 
 
 class CdoConfig(Config):
@@ -124,6 +127,10 @@ class Cdo:
             return Page(Verdict("schema_drift", "no results with their count"))
         if not isinstance(results, list) or not results:
             return Page(Verdict("incomplete", f"no results, though {total} declared"))
+        names = sorted({n for row in results if isinstance(row, dict) for n in row})
+        news, broken = drift(names, required=_REQUIRED, known=_KNOWN)
+        if broken is not None:
+            return Page(broken, drift=news)
         follow: tuple[Request, ...] = ()
         first = int(request.place.get("offset", 1))
         offset = first + len(results)
@@ -133,7 +140,7 @@ class Cdo:
         records = [_record(row, n) for row, n in zip(results, numbers, strict=True)]
         raw = raw_records(records, layout=_LAYOUT, numbers=numbers)
         batches = parse([raw], layout=_LAYOUT)
-        return Page(OK, batches, follow=follow, total=total)
+        return Page(OK, batches, follow=follow, total=total, drift=news)
 
     def discover(self) -> Request | None:
         """Return None: stations are found on maps."""
@@ -170,5 +177,7 @@ def _record(row: Any, number: int) -> Any:
     if len(flags) > _QUALITY and flags[_QUALITY].strip():
         detail = f"{row.get('datatype')} {row.get('value')} failed check {flags[1]!r}"
         return Rejected(number, "flagged", detail)
-    key = local_key(row.get("station"), row.get("datatype"))
+    if not (row.get("station") and row.get("datatype")):
+        return Rejected(number, "bad_key", "no station, or no kind of value")
+    key = local_key(row["station"], row["datatype"])
     return {"series": key, "ts": row.get("date"), "value": row.get("value")}

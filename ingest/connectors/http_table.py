@@ -164,6 +164,11 @@ class HttpTable:
         request = Request(config.base_url, tuple(params), headers)
         return (first_page(request, config.paging),)
 
+    def conditional(self, partition: Partition) -> Request | None:
+        """Return the one request of a table that is not cut into pages."""
+        whole = self._config.paging.style == "none"
+        return self.requests(partition)[0] if whole else None
+
     def _window(self, partition: Partition) -> list[tuple[str, str]]:
         config, end = self._config, partition.end
         if end is not None and config.end_is == "inside":

@@ -47,14 +47,21 @@ class S3ObjectsConfig(FilesConfig):
     max_keys: int = Field(
         default=_MOST_KEYS, ge=1, le=_MOST_KEYS, description="Keys in a page."
     )
+    endpoint: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s?#@]+)?$",
+        description="Address of what speaks S3; empty for Amazon's.",
+    )
+    region: str = Field(
+        default="us-east-1",
+        pattern=r"^[a-z0-9-]{1,40}$",
+        description="The region for which requests are signed.",
+    )
 
 
 @connector("s3_objects")
 class S3Objects:
-    """Objects by key, ETag, size and age: what is sent again under a key is read again.
-
-    Where a bucket is, and its region, is the operator's to say.
-    """
+    """Objects by key, ETag, size and age; what is sent again is read again."""
 
     spec: ClassVar[Spec] = Spec(
         title="S3 objects",

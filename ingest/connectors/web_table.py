@@ -197,6 +197,10 @@ class WebTable:
         )
         return Page(verdict, follow=(self._page(partition, delay_s),))
 
+    def conditional(self, partition: Partition) -> Request | None:
+        """Return the request of the page."""
+        return self._page(partition, 0.0)
+
     def _page(self, partition: Partition, delay_s: float) -> Request:
         known = {"etag": "If-None-Match", "last_modified": "If-Modified-Since"}
         conditions = {

@@ -22,6 +22,7 @@ from ingest.layout import UploadLayout, check_columns
 from ingest.stream import TextBytes
 
 _BLOCK = 1 << 20
+_QUOTED = 300  # characters of a bad line that are kept
 _HEADER_LIMIT = 1 << 20
 _LINE_END = re.compile(rb"\r\n|\n|\r(?!$)")
 _LOOKS_LIKE_DATA = re.compile(r"[+-]?\d+([.,]\d+)?|\d{4}-\d{2}-\d{2}.*")
@@ -168,4 +169,5 @@ def _rejected(row: arrow_csv.InvalidRow) -> Rejected:
         "malformed_row",
         f"line {row.number + 1}: {row.actual_columns} cells where the header has "
         f"{row.expected_columns}{hint}",
+        row.text[:_QUOTED],
     )

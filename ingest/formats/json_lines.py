@@ -18,6 +18,7 @@ from ingest.records import raw_records
 from ingest.stream import TextBytes
 
 _CHUNK = 1 << 20
+_QUOTED = 300  # bytes of a bad line that are kept
 _LONGEST_LINE = 1 << 24
 _SAMPLE = 100  # lines in which each declared column must occur
 
@@ -83,8 +84,13 @@ def _read(lines: list[bytes], row: int, layout: UploadLayout) -> RawRows:
 def _rejected_or_record(row: int, line: bytes) -> Any:
     record = _decoded(line)
     if isinstance(record, json.JSONDecodeError):
-        return Rejected(row, "malformed_row", f"line {row}: {record}")
+        return Rejected(row, "malformed_row", f"line {row}: {record}", _start(line))
     return record
+
+
+def _start(line: bytes) -> str:
+    """Return the beginning of a line, for people who look for what is wrong with it."""
+    return line[:_QUOTED].decode(errors="replace").strip()
 
 
 def _decoded(line: bytes) -> Any:

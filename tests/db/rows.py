@@ -39,6 +39,12 @@ _CHECKED: dict[str, Any] = {
     "stage": "challenger",
     "act": "promote",
     "freshness": "fresh",
+    "severity": "low",
+    "min_severity": "low",
+    "occasion": "test",
+    "label": "true",
+    "end_at": datetime(2026, 3, 1, 13, tzinfo=UTC),
+    "channel": None,
 }
 
 
@@ -192,12 +198,20 @@ def _state(column: sa.Column[Any]) -> str:
         "ingest_runs": "succeeded",
         "source_windows": "done",
         "quarantine": "held",
+        "incidents": "open",
     }
     return states.get(column.table.name, "queued")
 
 
+def _checked(column: sa.Column[Any]) -> Any:
+    # Of a recommendation and of a firing the word means something else.
+    advised = str(column) == "recommendations.outcome"
+    return None if advised else _CHECKED[column.name]
+
+
 def _text(column: sa.Column[Any], tenant_id: int) -> str:
-    kind = {"drift_findings": "input", "series": "observed"}.get(column.table.name)
+    kinds = {"drift_findings": "input", "series": "observed", "channels": "email"}
+    kind = kinds.get(column.table.name)
     if column.name == "kind" and kind is not None:
         return kind
     return f"{column.name} of {tenant_id}"
@@ -209,7 +223,7 @@ def _made_up(
     if column.name == "tenant_id":
         return tenant_id
     if column.name in _CHECKED:
-        return _state(column) if column.name == "state" else _CHECKED[column.name]
+        return _state(column) if column.name == "state" else _checked(column)
     for key in column.foreign_keys:
         return rows[key.column.table.name][key.column.name]
     sample = next(

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from db import copy_binary, loads, observations, series
+from db import copy_binary, issues, loads, observations, series
 
 pytestmark = pytest.mark.servers
 
@@ -95,7 +95,8 @@ def test_as_of_tells_what_was_known_then(database, tenant_id):
 def _versions(database, tenant_id, key, **window) -> list[tuple]:
     with database.tenant(tenant_id) as connection:
         found = series.find(connection, tenant_id=tenant_id, key=key)
-        columns = observations.versions(connection, series_id=found.id, **window)
+        told = issues.told(connection, series_id=found.id, **window)
+        columns = told.times, told.known, told.values
     assert [column.dtype.str for column in columns] == ["<M8[us]", "<M8[us]", "<f8"]
     start = np.datetime64(NOW.replace(tzinfo=None), "us")
     hours = [(column - start) / np.timedelta64(1, "h") for column in columns[:2]]

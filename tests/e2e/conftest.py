@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import requests
+from selenium import webdriver
 
 from embedded.platform import free_port
 
@@ -45,7 +46,12 @@ class Desk:
         return time.monotonic() - began
 
 
-def start_desk(folder: Path, *, port: int | None = None) -> Desk:
+def start_desk(
+    folder: Path,
+    *,
+    port: int | None = None,
+    words: tuple[str, ...] = ("run",),
+) -> Desk:
     """Run the command in a new home and wait until its main job is done."""
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port(19080)
@@ -56,7 +62,7 @@ def start_desk(folder: Path, *, port: int | None = None) -> Desk:
                 sys.executable,
                 "-m",
                 "embedded",
-                "run",
+                *words,
                 f"--home={folder / 'home'}",
                 f"--port={port}",
             ],
@@ -65,13 +71,28 @@ def start_desk(folder: Path, *, port: int | None = None) -> Desk:
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
     desk = Desk(folder / "home", f"http://127.0.0.1:{port}", process, output)
-    ends_at = time.monotonic() + 120
+    ends_at = time.monotonic() + 240
     while "Ctrl-C ends it" not in desk.printed():
         if process.poll() is not None or time.monotonic() > ends_at:
             process.kill()
             raise AssertionError(f"it did not come up:\n{desk.printed()}")
         time.sleep(0.1)
     return desk
+
+
+@pytest.fixture
+def keep_screenshot() -> Callable[..., Path]:
+    """Keep pictures in build/screenshots of the clone."""
+    folder = Path(__file__).parents[2] / "build" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def keep(browser: webdriver.Chrome, name: str) -> Path:
+        path = folder / f"{name}.png"
+        browser.save_screenshot(str(path))
+        assert path.stat().st_size > 5_000
+        return path
+
+    return keep
 
 
 @pytest.fixture(scope="session")

@@ -68,7 +68,7 @@ def desk_get(url: str) -> str:
     import requests
 
     try:
-        answer = requests.get(url, timeout=5)
+        answer = requests.get(url, timeout=20)
     except requests.ConnectionError:
         return ""
     return answer.text if answer.ok else ""

@@ -1,8 +1,6 @@
 """The console in a real browser: signed in with the key, at desk and phone width."""
 
-import os
 import time
-from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.by import By
@@ -11,22 +9,6 @@ from selenium.webdriver.support.wait import WebDriverWait
 pytestmark = pytest.mark.browser
 
 WAIT_S = 20
-
-
-@pytest.fixture
-def keep_screenshot(tmp_path):
-    """Keep pictures in FOREBAY_SCREENSHOTS's stead: build/screenshots of the clone."""
-    folder = Path(__file__).parents[2] / "build" / "screenshots"
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def keep(browser, name: str) -> Path:
-        path = folder / f"{name}.png"
-        browser.save_screenshot(str(path))
-        assert path.stat().st_size > 5_000
-        return path
-
-    assert os.access(folder, os.W_OK)
-    return keep
 
 
 def _sign_in(browser, desk) -> None:

@@ -65,8 +65,8 @@ class Served:
 class _Server(ThreadingHTTPServer):
     """Knows its behaviour; a client that left is no error."""
 
-    def __init__(self, behaviour: Behaviour, plan: FaultPlan) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, behaviour: Behaviour, plan: FaultPlan, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.behaviour = behaviour
         self.served = Served(f"http://127.0.0.1:{self.server_port}", plan, [])
         self._lock = threading.Lock()
@@ -125,9 +125,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(behaviour: Behaviour, plan: FaultPlan | None = None) -> Iterator[Served]:
-    """Serve a behaviour on a free port of 127.0.0.1."""
-    server = _Server(behaviour, plan or FaultPlan())
+def serve(
+    behaviour: Behaviour, plan: FaultPlan | None = None, *, port: int = 0
+) -> Iterator[Served]:
+    """Serve a behaviour on a port of 127.0.0.1, by default on a free one."""
+    server = _Server(behaviour, plan or FaultPlan(), port)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:

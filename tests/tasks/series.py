@@ -50,15 +50,16 @@ def store(
     key: str,
     values: list[float],
     *,
+    first: int = 0,
     now: datetime = START + timedelta(days=365),
     **fields: Any,
 ) -> None:
-    """Store hourly observations of a series that may have tags and a frequency."""
+    """Store hourly observations from the hour ``first``; the series may have tags."""
     batch = pa.RecordBatch.from_arrays(
         [
             pa.array([key] * len(values), pa.string()),
             pa.array(
-                [START + at * HOUR for at in range(len(values))],
+                [START + (first + at) * HOUR for at in range(len(values))],
                 pa.timestamp("us", "UTC"),
             ),
             pa.array(values, pa.float64()),

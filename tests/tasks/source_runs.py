@@ -1,22 +1,30 @@
 """Runs of sources in tests: a source's row, and attempts over a real database."""
 
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+from cryptography.fernet import Fernet
 from sqlalchemy import text
 
 from db import sources
 from db.ids import new_id
 from db.session import Connection, Database
-from tasks import pull_run
+from tasks import credentials, pull_run
 from tasks.errors import SourceUnavailable
 from tasks.ingest import IngestParams, run
 from tasks.settings import Settings
 
 NOW = datetime(2026, 1, 4, tzinfo=UTC)
+
+
+LOCAL = Settings(
+    source_hosts="127.0.0.1", credentials_key=Fernet.generate_key().decode()
+)
+"""Settings under which sources of this machine may be read."""
 
 
 @dataclass
@@ -31,9 +39,7 @@ class SourceAttempt:
     attempt: int = 1
     part: int | None = None
     final: bool = True
-    settings: Settings = field(
-        default_factory=lambda: Settings(source_hosts="127.0.0.1")
-    )
+    settings: Settings = LOCAL
 
     def progress(self, done: int, total: int, unit: str, message: str) -> None:
         """See JobContext."""
@@ -57,14 +63,38 @@ class Desk:
     database: Database
     tenant_id: int
     artifacts: Path
+    settings: Settings = LOCAL
 
-    def source(self, name: str, connector: str, config: dict, **options) -> None:
+    def source(
+        self,
+        name: str,
+        connector: str,
+        config: dict,
+        *,
+        credential: str | None = None,
+        **options,
+    ) -> None:
         setup = sources.Setup(
-            name=name, connector=connector, config=config, options=options
+            name=name,
+            connector=connector,
+            config=config,
+            credential=credential,
+            options=options,
         )
         with self.database.tenant(self.tenant_id) as connection:
             assert sources.create(
                 connection, tenant_id=self.tenant_id, setup=setup, now=NOW
+            )
+
+    def credential(self, name: str, **secrets: str) -> None:
+        """Seal secrets under a name."""
+        with self.database.tenant(self.tenant_id) as connection:
+            credentials.put(
+                connection,
+                tenant_id=self.tenant_id,
+                named=(name, secrets),
+                keys=credentials.keys_of(self.settings),
+                now=NOW,
             )
 
     def attempt(self, **more) -> SourceAttempt:
@@ -79,6 +109,7 @@ class Desk:
                 ),
                 {"id": job_id, "tenant": self.tenant_id},
             )
+        more.setdefault("settings", self.settings)
         return SourceAttempt(
             self.database, self.tenant_id, self.artifacts, job_id, **more
         )
@@ -127,8 +158,14 @@ class Desk:
         return {(key, ts): value for key, ts, value in found}
 
 
-@contextmanager
-def no_wait(monkeypatch):
-    """Let pauses between two tries take no time."""
+@pytest.fixture
+def desk(database, tenant_id, tmp_path, monkeypatch) -> Desk:
+    """A worker's desk at which pauses take no time."""
     monkeypatch.setattr("tasks.outside.pausing", lambda _context, _seconds: None)
-    yield
+    return Desk(database, tenant_id, tmp_path)
+
+
+@pytest.fixture
+def at_once(monkeypatch) -> None:
+    """Let every source be asked as fast as it answers."""
+    monkeypatch.setattr("db.rate_limits.take", lambda *_args, **_more: 0.0)

@@ -177,3 +177,20 @@ def test_a_host_without_an_address_is_not_resolved():
     for one in (resolve, answering()):
         with pytest.raises(Unresolved):
             target("http://a.example/", listed=NOBODY, resolve=one)
+
+
+def test_sftp_is_judged_like_the_web_where_it_is_allowed_at_all():
+    url, both = "sftp://files.test:2222/in/", frozenset({"https", "sftp"})
+    public, private = answering(PUBLIC), answering(PRIVATE)
+    with pytest.raises(Refused, match="begins with https:// or http://"):
+        target(url, listed=NOBODY, resolve=public)
+    found = target(url, listed=NOBODY, resolve=public, schemes=both)
+    assert (found.host, found.port, found.addresses) == ("files.test", 2222, (PUBLIC,))
+    assert (
+        target("sftp://files.test/", listed=NOBODY, resolve=public, schemes=both).port
+        == 22
+    )
+    with pytest.raises(Refused, match="private"):
+        target(url, listed=NOBODY, resolve=private, schemes=both)
+    listed = listed_hosts("files.test")
+    assert target(url, listed=listed, resolve=private, schemes=both).addresses

@@ -37,7 +37,7 @@ def _run(context=None, **given) -> dict:
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("mode", "stream", "'batch', 'latest' or 'changepoints'"),
+        ("mode", "stream", "'replay', 'changepoints' or 'multivariate'"),
         ("sensitivity", -1, "greater than or equal to 0"),
         ("sensitivity", 101, "less than or equal to 100"),
         ("from", "2026-01-01T00:00:00", "has no offset"),

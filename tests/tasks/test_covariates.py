@@ -214,7 +214,7 @@ def test_what_was_stored_since_the_cutoff_is_known_to_the_final_forecast_alone(
     found = read_covariates(params, context, item)
     assert _beside(found, item).future.ravel().tolist() == [3, 3]
     assert _beside(found, item, cutoff=4).future.ravel().tolist() == [1, 1]
-    read = covariate_reader(params, context, as_of=START + 9 * HOUR)
+    read = covariate_reader(params, context, then={"as_of": START + 9 * HOUR})
     assert _beside(read(item), item).future.ravel().tolist() == [2, 2]
 
 

@@ -12,6 +12,7 @@ from db.credentials import NewCredential
 from db.sources import Setup
 from tasks import firing, sources
 from tasks.errors import InvalidParams, NotFound, StateConflict
+from tasks.ingest_freshness import WATCH
 from tests.db.rows import AT
 from tests.tasks.shelf import shelf
 
@@ -62,13 +63,14 @@ def act(database, tenant_id):
 
 @pytest.fixture
 def scheduled(database, tenant_id):
-    """Return the tenant's schedules."""
+    """Return the tenant's schedules, without that of the freshness of sources."""
 
     def run():
         with database.tenant(tenant_id) as connection:
-            return schedules.page(
+            found = schedules.page(
                 connection, tenant_id=tenant_id, before=None, limit=99
             )
+        return [one for one in found if one.name != WATCH]
 
     return run
 
@@ -98,6 +100,24 @@ def test_a_source_comes_with_a_schedule_that_fires_in_its_own_zone(create, sched
     assert planned.enabled
     assert planned.overlap == "skip"
     assert planned.next_fire_at == datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
+
+
+def test_what_a_read_brings_is_scored_afterwards_where_that_is_wanted(
+    create, scheduled, act
+):
+    create(options={"schedule": NIGHTLY, "watch": {"name": "w", "sensitivity": 75}})
+    (planned,) = scheduled()
+    read, look = planned.jobs
+    assert (read["type"], look["type"]) == ("ingest.run", "analysis.watch")
+    assert look["after"] == [read["ref"]]
+    assert look["params"] == {
+        "name": "w",
+        "sensitivity": 75,
+        "series": {"source": "grid"},
+    }
+    act(sources.change, changes={"options": {"watch": None}})
+    (planned,) = scheduled()
+    assert [job["type"] for job in planned.jobs] == ["ingest.run"]
 
 
 def test_the_schedule_of_a_source_submits_its_run(database, tenant_id, create):

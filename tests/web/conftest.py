@@ -142,7 +142,7 @@ def serve(tmp_path, settings) -> Iterator[Callable[..., "tuple[str, int]"]]:
         servers.append(server)
         server.start([sys.executable, "-m", "web"], env=environ, cwd=ROOT)
         base = f"http://127.0.0.1:{port}"
-        server.wait_until(lambda: _answers(base), timeout_s=30, what="web")
+        server.wait_until(lambda: _answers(base), timeout_s=60, what="web")
         return base, server.pid
 
     yield start
@@ -153,5 +153,5 @@ def serve(tmp_path, settings) -> Iterator[Callable[..., "tuple[str, int]"]]:
 def _answers(base: str) -> bool:
     try:
         return requests.get(f"{base}/health", timeout=5).ok
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False

@@ -87,7 +87,7 @@ def test_worker_dispatcher_and_beat_run_a_job_and_end_when_told(
         until(lambda: roles() == ROLES)
         for process in started.values():
             process.send_signal(signal.SIGTERM)
-        codes = {role: process.wait(30) for role, process in started.items()}
+        codes = {role: process.wait(90) for role, process in started.items()}
     finally:
         for process in started.values():
             if process.poll() is None:

@@ -10,6 +10,7 @@ from tasks.errors import (
     InvalidParams,
     JobCancelled,
     JobTimedOut,
+    SourceRefused,
     SourceUnavailable,
 )
 from workers.outcomes import lost, verdict
@@ -20,6 +21,7 @@ TABLE = [
     (InvalidParams("horizon"), "failed", "invalid_data", False),
     (InvalidData("no series x"), "failed", "invalid_data", False),
     (SourceUnavailable("away"), "failed", "source_unavailable", True),
+    (SourceRefused("no", "auth"), "failed", "source_refused", False),
     (ZeroDivisionError("x"), "failed", "internal_error", True),
 ]
 
@@ -63,3 +65,13 @@ def test_a_lost_worker_is_a_problem_document():
     assert problem is not None
     assert problem["type"] == "/problems/worker-lost"
     assert problem["status"] == 500
+
+
+@pytest.mark.parametrize(
+    ("why", "kind"),
+    [("missing_secret", "missing-secret"), ("transient", "source-refused")],
+)
+def test_a_refusal_that_its_owner_can_mend_has_a_problem_of_its_own(why, kind):
+    problem = verdict(SourceRefused("put the credential again", why)).end.error
+    assert problem is not None
+    assert problem["type"] == f"/problems/{kind}"

@@ -217,7 +217,8 @@ def deaf(database, database_url, tenant_id):
             [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
         )
         started.append(process)
-        assert process.stdout.readline() == "running\n"
+        # One without any time may be ended before it says so.
+        assert process.stdout.readline() == "running\n" or not timeout_s
         return process, job_id
 
     yield start
@@ -231,7 +232,7 @@ def test_a_handler_that_does_not_hear_the_cancel_is_ended_with_its_process(
 ):
     process, job_id = deaf()
     _cancel(database, tenant_id, job_id)
-    assert process.wait(timeout=20) == -9
+    assert process.wait(timeout=60) == -9
     job = rows.job(database, tenant_id, job_id)
     assert (job.state, job.reason) == ("cancelled", "cancelled_by_user")
 
@@ -240,7 +241,7 @@ def test_a_handler_that_does_not_look_at_its_clock_is_ended_with_its_process(
     database, tenant_id, deaf
 ):
     process, job_id = deaf(timeout_s=0)
-    assert process.wait(timeout=20) == -9
+    assert process.wait(timeout=60) == -9
     job = rows.job(database, tenant_id, job_id)
     assert (job.state, job.reason) == ("failed", "timeout")
 
@@ -251,7 +252,7 @@ def test_a_handler_that_was_overtaken_is_ended_and_its_job_left_alone(
     process, job_id = deaf()
     rows.give_back(database, job_id)
     before = rows.job(database, tenant_id, job_id)
-    assert process.wait(timeout=20) == -9
+    assert process.wait(timeout=60) == -9
     assert rows.job(database, tenant_id, job_id) == before
     with pytest.raises(Fenced):
         rows.finish(database, job_id)

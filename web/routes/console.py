@@ -79,6 +79,12 @@ def job_page(job_id: str) -> str:
     )
 
 
+@bp.get("/console/sources")
+def sources_page() -> str:
+    """Show the sources and how they fare; the page asks the API for every figure."""
+    return render_template("sources.html")
+
+
 @bp.post("/console/sign-in")
 @open_to_all
 def do_sign_in() -> Response | tuple[str, int]:

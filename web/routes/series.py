@@ -3,7 +3,7 @@
 import io
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from db import analyses, forecasts, observations, series
+from db import analyses, forecasts, series
 from db.series import SeriesExtent
 from tasks.errors import FieldError, InvalidParams, NotFound
 from tasks.ingest import CONTENT_TYPES
@@ -20,7 +20,6 @@ from tasks.observations import load_observations
 from web import formats
 from web.door import door, identity
 from web.errors import Malformed, WrongMediaType
-from web.exports import export_response
 from web.openapi import answers
 from web.representation import json_response
 from web.requests import next_link, whole_number
@@ -30,12 +29,10 @@ from web.schemas.series import (
     ForecastList,
     ForecastQuery,
     LoadOut,
-    ObservationsOut,
     SeriesBody,
     SeriesList,
     SeriesOut,
     SeriesQuery,
-    Stretch,
 )
 
 bp = APIBlueprint("series", __name__, url_prefix="/v1/series", tag="Series")
@@ -121,30 +118,12 @@ def post_observations(key: str) -> Response:
     return json_response(result)
 
 
-@bp.get("/<key>/observations")
-@bp.input(Stretch, location="query", arg_name="stretch")
-@bp.doc(
-    responses=answers(
-        200, "The stretch, ascending", ObservationsOut, formats.CSV, formats.ARROW
-    )
-)
-def get_observations(key: str, stretch: Stretch) -> Response:
-    """Stream a stretch as JSON, CSV or Arrow; ``as_of`` gives what was known then."""
-    found = _find(key)
-    form = formats.wanted_format(formats.JSON, formats.CSV, formats.ARROW)
-    write: Callable[[Iterator[Any]], Iterator[bytes]] = {
-        formats.CSV: formats.observations_csv,
-        formats.ARROW: formats.observations_arrow,
-    }.get(form, lambda batches: formats.observations_json({"key": key}, batches))
-    return export_response(_batches(found, stretch), write, form=form)
-
-
 @bp.get("/<key>/forecasts")
 @bp.input(ForecastQuery, location="query", arg_name="query")
 @bp.doc(responses=answers(200, "The newest first", ForecastList))
 def get_forecasts(key: str, query: ForecastQuery) -> Response:
     """Show what forecast jobs stored for a series, the newest first."""
-    found, tenant_id = _find(key), identity().tenant_id
+    found, tenant_id = find_series(key), identity().tenant_id
     with door().database.tenant(tenant_id) as connection:
         stored = forecasts.of_series(
             connection,
@@ -162,7 +141,7 @@ def get_forecasts(key: str, query: ForecastQuery) -> Response:
 @bp.doc(responses=answers(200, "A page, the newest find first", AnomalyList))
 def get_anomalies(key: str, query: Page) -> Response:
     """Show what analysis jobs found in a series, the newest find first."""
-    found, tenant_id = _find(key), identity().tenant_id
+    found, tenant_id = find_series(key), identity().tenant_id
     before = whole_number(query.cursor, name="cursor") if query.cursor else None
     with door().database.tenant(tenant_id) as connection:
         stored = analyses.of_series(
@@ -196,23 +175,12 @@ def _readable() -> Iterator[None]:
         raise
 
 
-def _batches(found: SeriesExtent, stretch: Stretch) -> Iterator[Any]:
-    database, tenant_id = door().database, identity().tenant_id
+def find_series(key: str) -> SeriesExtent:
+    """Return a series of the tenant.
 
-    def batches() -> Iterator[Any]:
-        with database.tenant(tenant_id) as connection:
-            yield from observations.stream(
-                connection,
-                series_id=found.id,
-                start=stretch.start,
-                end=stretch.end,
-                as_of=stretch.as_of,
-            )
-
-    return batches()
-
-
-def _find(key: str) -> SeriesExtent:
+    Raises:
+        NotFound: it has none of this key.
+    """
     tenant_id = identity().tenant_id
     with door().database.tenant(tenant_id) as connection:
         return _there(series.extent(connection, tenant_id=tenant_id, key=key), key)

@@ -141,6 +141,8 @@ def send_test(webhook_id: str) -> Response:
     tenant_id, delivery_id = identity().tenant_id, new_id("whd")
     with door().database.tenant(tenant_id) as connection:
         _enabled(connection, webhook_id)
+        if _find(connection, webhook_id).channel is not None:
+            raise StateConflict(f"{webhook_id} leads to a channel; test that instead")
         deliveries.add_test(
             connection,
             tenant_id=tenant_id,

@@ -88,6 +88,15 @@ class Expected(Body):
     )
 
 
+class Watched(Body):
+    """How what a scheduled read brings is scored afterwards, by `analysis.watch`."""
+
+    name: str = Field(default="watch", pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
+    sensitivity: int = Field(
+        default=50, ge=0, le=100, description="The budget of false alarms."
+    )
+
+
 class Options(Body):
     """What is the same for every connector."""
 
@@ -109,6 +118,9 @@ class Options(Body):
     )
     quality: Quality = Quality()
     expected: Expected | None = None
+    watch: Watched | None = Field(
+        default=None, description="Score what each scheduled read brings."
+    )
 
 
 class CreateSource(Options):
@@ -135,6 +147,7 @@ class ChangeSource(Body):
     withdraw: bool = True
     quality: Quality = Quality()
     expected: Expected | None = None
+    watch: Watched | None = None
 
 
 class PreviewSource(Body):
@@ -223,6 +236,7 @@ class SourceOut(BaseModel):
     withdraw: bool
     quality: dict[str, Any]
     expected: dict[str, Any] | None
+    watch: dict[str, Any] | None
     enabled: bool
     failures: int
     open_until: str | None
@@ -322,6 +336,7 @@ class HeldOut(BaseModel):
     row_no: int
     code: str
     detail: str
+    row: str | None
     contract_version: int
     first_seen: str
     last_seen: str

@@ -11,7 +11,18 @@ from web.schemas.jobs import Body, Page
 JobEventName = Literal[
     "job.running", "job.retrying", "job.succeeded", "job.failed", "job.cancelled"
 ]
-EventName = JobEventName | Literal["drift.opened", "drift.closed", "freshness.changed"]
+FoundEventName = Literal[
+    "drift.opened",
+    "drift.closed",
+    "freshness.changed",
+    "difference.opened",
+    "difference.closed",
+    "ingest.succeeded",
+    "ingest.partial",
+    "ingest.failed",
+]
+IncidentEventName = Literal["incident.opened", "incident.updated", "incident.resolved"]
+EventName = JobEventName | FoundEventName | IncidentEventName
 Url = Annotated[str, Field(max_length=LONGEST_URL)]
 Events = Annotated[list[EventName], Field(min_length=1, max_length=20)]
 Description = Annotated[str, Field(max_length=500)]

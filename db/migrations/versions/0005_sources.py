@@ -96,6 +96,7 @@ _TABLES = {
         row_no bigint NOT NULL,
         code text NOT NULL,
         detail text NOT NULL,
+        row_text text,
         contract_version integer NOT NULL,
         first_seen timestamptz NOT NULL,
         last_seen timestamptz NOT NULL,

@@ -1,0 +1,71 @@
+"""Which series differ from the one that is preferred, as it was last told."""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from sqlalchemy import text
+
+from db.session import Connection
+
+OPENED, CLOSED = "difference.opened", "difference.closed"
+JOB = "ingest.reconcile"
+
+Pair: TypeAlias = tuple[str, str, str]
+"""The group's name, the key of the preferred series, the key of the other."""
+
+_ALONE = text("SELECT pg_advisory_xact_lock(hashtext('reconcile'), :tenant_id)")
+_SOURCES = text("""
+SELECT series_id, min(sources.name) AS source
+FROM source_series JOIN sources ON sources.id = source_id
+WHERE source_series.tenant_id = :tenant_id AND series_id = ANY(:ids)
+GROUP BY series_id HAVING count(DISTINCT sources.name) = 1
+""")
+# The events are the state: what a pair was last told to be, it still is.
+_TOLD = text("""
+SELECT DISTINCT ON (pair.name, preferred, other) pair.name, preferred, other, told.kind
+FROM jobs JOIN job_events AS told ON told.job_id = jobs.id
+CROSS JOIN LATERAL json_to_record(told.body -> 'finding')
+    AS finding ("group" text, preferred text, other text)
+JOIN unnest(CAST(:names AS text[]), CAST(:preferred AS text[]),
+    CAST(:others AS text[])) AS pair (name, one, two)
+    ON (pair.name, pair.one, pair.two) = ("group", preferred, other)
+WHERE jobs.tenant_id = :tenant_id AND jobs.type = :job
+    AND jobs.finished_at IS NOT NULL AND told.kind = ANY(:kinds)
+ORDER BY pair.name, preferred, other, told.id DESC
+""")
+
+
+def hold(connection: Connection, *, tenant_id: int) -> None:
+    """Let nobody else decide which of the tenant's series differ until the commit."""
+    connection.execute(_ALONE, {"tenant_id": tenant_id})
+
+
+def sources_of(
+    connection: Connection, *, tenant_id: int, series_ids: Sequence[int]
+) -> dict[int, str]:
+    """Return the source of each series that comes from one, and from one only."""
+    rows = connection.execute(
+        _SOURCES, {"tenant_id": tenant_id, "ids": list(series_ids)}
+    )
+    return {row.series_id: row.source for row in rows}
+
+
+def open_pairs(
+    connection: Connection, *, tenant_id: int, pairs: Sequence[Pair]
+) -> set[Pair]:
+    """Return those of the pairs that were last told to differ."""
+    if not pairs:
+        return set()
+    names, preferred, others = zip(*pairs, strict=True)
+    rows = connection.execute(
+        _TOLD,
+        {
+            "tenant_id": tenant_id,
+            "job": JOB,
+            "kinds": [OPENED, CLOSED],
+            "names": list(names),
+            "preferred": list(preferred),
+            "others": list(others),
+        },
+    )
+    return {(row.name, row.preferred, row.other) for row in rows if row.kind == OPENED}

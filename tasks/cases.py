@@ -1,0 +1,171 @@
+"""The incidents at hand: takes anomalies in, one after the other; see grouping.py."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from db.incident_cases import Kept
+from tasks.grouping import SEVERITIES, Case, Grouping, Sighted
+
+
+@dataclass
+class Known:
+    """An anomaly that is in an incident already."""
+
+    incident_id: str
+    series_id: int
+    kind: str
+    severity: str
+    start_at: datetime
+    end_at: datetime
+    dedup_key: str
+
+    @classmethod
+    def of(cls, kept: Kept) -> "Known":
+        """Return a stored one."""
+        names = (
+            *("incident_id", "series_id", "kind", "severity", "start_at", "end_at"),
+            "dedup_key",
+        )
+        return cls(**{name: getattr(kept, name) for name in names})
+
+    def is_same(self, one: Sighted) -> bool:
+        """Return whether an anomaly is this one, found again."""
+        if (self.series_id, self.kind) != (one.series_id, one.kind):
+            return False
+        overlap = self.start_at < one.end_at and one.start_at < self.end_at
+        return overlap or self.start_at == one.start_at
+
+    def covers(self, one: Sighted) -> bool:
+        """Return whether an anomaly adds nothing to this one."""
+        return (
+            self.start_at <= one.start_at
+            and self.end_at >= one.end_at
+            and SEVERITIES.index(self.severity) >= SEVERITIES.index(one.severity)
+        )
+
+
+class Cases:
+    """What is open or was lately, and the anomalies in it that may come again."""
+
+    def __init__(
+        self,
+        cases: Sequence[Case],
+        known: Sequence[Kept],
+        *,
+        grouping: Grouping,
+        seen: Mapping[int, datetime],
+        now: datetime,
+    ) -> None:
+        self.all = list(cases)
+        self._known = [Known.of(one) for one in known]
+        self._grouping = grouping
+        self._seen = seen
+        self._now = now
+        for case in self.all:
+            if case.live:
+                case.look(seen)
+
+    def take(self, found: Sequence[Sighted]) -> None:
+        """Put anomalies where they belong, and end what is over."""
+        for one in sorted(found, key=lambda one: (one.start_at, one.dedup_key)):
+            if not self._again(one):
+                self._end_before(one.start_at)
+                self._place(one)
+        for case in self._live():
+            if case.recovered():
+                case.end("recovered")
+
+    def _live(self) -> list[Case]:
+        return [one for one in self.all if one.live]
+
+    def _again(self, one: Sighted) -> bool:
+        """Note what is new of an anomaly that is known; of what is over, nothing is."""
+        same = next((known for known in self._known if known.is_same(one)), None)
+        if same is None:
+            return False
+        case = next((one for one in self.all if one.id == same.incident_id), None)
+        if case is None or not case.live or same.covers(one):
+            return True
+        # A part of a stretch, found again, must not make it shorter.
+        wider = self._wider(same, one)
+        case.extend(same.dedup_key, wider, seen=self._until(one))
+        self._merge(case)
+        return True
+
+    @staticmethod
+    def _wider(same: Known, one: Sighted) -> Sighted:
+        same.start_at = min(same.start_at, one.start_at)
+        same.end_at = max(same.end_at, one.end_at)
+        same.severity = max(same.severity, one.severity, key=SEVERITIES.index)
+        given = {**vars(one), "start_at": same.start_at, "end_at": same.end_at}
+        return Sighted(**{**given, "severity": same.severity})
+
+    def _end_before(self, instant: datetime) -> None:
+        for case in self._live():
+            if case.over_by(instant):
+                case.end("recovered")
+
+    def _place(self, one: Sighted) -> None:
+        near = [
+            case
+            for case in self._live()
+            if case.shares(one, self._grouping) and case.reaches(one, after_s=0)
+        ]
+        case = min(near, key=_age, default=None) or self._resting(one)
+        if case is None:
+            case = Case.opened(one, self._grouping, self._now)
+            self.all.append(case)
+        case.join(one, seen=self._until(one))
+        self._known.append(
+            Known(
+                case.id,
+                one.series_id,
+                one.kind,
+                one.severity,
+                one.start_at,
+                one.end_at,
+                one.dedup_key,
+            )
+        )
+        self._merge(case)
+
+    def _resting(self, one: Sighted) -> Case | None:
+        """Return the incident that an anomaly opens again, the latest."""
+        resting = [
+            case
+            for case in self.all
+            if not case.live
+            and case.merged_into is None
+            and case.shares(one, self._grouping)
+            and case.reaches(one, after_s=case.grouping.cooldown_s)
+        ]
+        found = max(
+            resting, key=lambda case: (case.last_seen_at, case.id), default=None
+        )
+        if found is not None:
+            found.reopen()
+            found.look(self._seen)
+        return found
+
+    def _merge(self, case: Case) -> None:
+        """Make one of all incidents that have come near each other, of the oldest."""
+        while (other := self._neighbour(case)) is not None:
+            case, gone = sorted((case, other), key=_age)
+            case.absorb(gone)
+            for known in self._known:
+                if known.incident_id == gone.id:
+                    known.incident_id = case.id
+            if gone.version == 0:  # nobody has heard of it yet
+                self.all.remove(gone)
+
+    def _neighbour(self, case: Case) -> Case | None:
+        near = (one for one in self._live() if one is not case and case.is_near(one))
+        return next(near, None)
+
+    def _until(self, one: Sighted) -> datetime:
+        return max(one.end_at, self._seen.get(one.series_id, one.end_at))
+
+
+def _age(case: Case) -> tuple[datetime, str]:
+    return case.start_at, case.id

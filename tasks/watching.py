@@ -1,0 +1,228 @@
+"""Scoring what is new in stored series, from states that remember their past."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from db import feedback, observations, stream_states
+from db.session import Connection
+from db.stream_states import NewState, StreamState
+from tasks.analysis_options import FEWEST_OBSERVATIONS, Asked, naive
+from tasks.errors import InvalidData
+from tasks.inputs import aware, common_step
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from analysis.records import AnalysisOptions, Anomaly
+    from analysis.stream import Stream
+    from db.series import Series
+
+    Times = NDArray[np.datetime64]
+    Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A watch: its name, how it judges, and how much history it begins with."""
+
+    name: str
+    asked: Asked
+    history: int
+    heeds: bool
+    """Whether what people said of a series counts."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was new in a series, and the state after it.
+
+    ``version`` is that of the state it was made from, 0 for none: who writes ``state``
+    must find the same one still there.
+    """
+
+    series_id: int
+    unique_id: str
+    version: int
+    state: NewState
+    since: datetime | None
+    points: int
+    anomalies: "list[Anomaly]" = field(default_factory=list)
+    remark: str = ""
+
+
+def see(
+    connection: Connection, *, tenant_id: int, watch: Watch, series: "Sequence[Series]"
+) -> tuple[list[Seen], list[dict[str, str]]]:
+    """Score what has come to some series since they were last seen.
+
+    Nothing is written. A series that is seen for the first time is learnt from its
+    history, of which nothing is reported; so is one whose state cannot go on, but
+    then what is new is.
+
+    Args:
+        connection: sees the rows of the tenant.
+        tenant_id: whose series they are.
+        watch: how to judge.
+        series: which to look at.
+
+    Returns:
+        What was seen, and the series that could not be scored, with the reason.
+    """
+    ids = [one.id for one in series]
+    states = stream_states.load(
+        connection, tenant_id=tenant_id, series_ids=ids, name=watch.name
+    )
+    said: Mapping[int, Sequence[feedback.Label]] = {}
+    if watch.heeds:
+        said = feedback.of_series(connection, tenant_id=tenant_id, series_ids=ids)
+    done: list[Seen] = []
+    failed: list[dict[str, str]] = []
+    for one in series:
+        look = _Look(connection, watch, one, said.get(one.id, ()))
+        try:
+            seen = look.seen(states.get(one.id))
+        except InvalidData as error:
+            failed.append({"unique_id": one.key, "detail": str(error)})
+            continue
+        if seen is not None:
+            done.append(seen)
+    return done, failed
+
+
+class _Look:
+    """One look at one series."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        watch: Watch,
+        one: "Series",
+        said: Sequence[feedback.Label],
+    ) -> None:
+        self._connection = connection
+        self._watch = watch
+        self._one = one
+        self._said = said
+
+    def seen(self, state: StreamState | None) -> Seen | None:
+        """Go on from a state; None where nothing is new."""
+        if state is None:
+            return self._anew(None)
+        options = self._options(str(state.settings.get("frequency")))
+        stream = self._unpacked(state, options)
+        if stream is None:
+            return self._anew(state)
+        times, values = self._read(start=state.upto)
+        if not len(times):
+            return None
+        try:
+            return self._pushed(stream, times, values, state)
+        except _Stuck:
+            return self._anew(state)
+
+    def _unpacked(
+        self, state: StreamState, options: "AnalysisOptions"
+    ) -> "Stream | None":
+        from analysis.packing import VERSION, OtherVersion, unpack
+
+        if state.format != VERSION or state.settings != self._settings(options):
+            return None
+        try:
+            return unpack(state.packed, options=options)
+        except OtherVersion:
+            return None
+
+    def _anew(self, state: StreamState | None) -> Seen | None:
+        """Begin from the history; report what is newer than the state knew."""
+        from analysis.stream import Stream
+
+        times, values = self._read()
+        times, values = times[-self._watch.history :], values[-self._watch.history :]
+        if len(times) < FEWEST_OBSERVATIONS:
+            raise InvalidData(
+                f"{len(times)} observations are too few to know what is expected; "
+                f"at least {FEWEST_OBSERVATIONS} are needed"
+            )
+        frequency = self._one.frequency or common_step(times)
+        stream = Stream(self._options(frequency))
+        try:
+            return self._pushed(stream, times, values, state, anew=True)
+        except _Stuck as error:
+            raise InvalidData(str(error)) from error
+
+    def _pushed(
+        self,
+        stream: "Stream",
+        times: "Times",
+        values: "Floats",
+        state: StreamState | None,
+        *,
+        anew: bool = False,
+    ) -> Seen:
+        from analysis.packing import VERSION, pack
+        from analysis.records import InvalidSeries
+        from analysis.verdicts import anomaly_of
+
+        upto = None if state is None else naive(state.upto)
+        found: dict[tuple[np.datetime64, str], Anomaly] = {}
+        fresh = 0
+        verdict = None
+        for time, value in zip(times, values.tolist(), strict=True):
+            try:
+                verdict = stream.push(value, time=time)
+            except InvalidSeries as error:
+                raise _Stuck(str(error)) from error
+            if upto is None or time < upto:
+                continue
+            fresh += 1
+            anomaly = anomaly_of(verdict)
+            if anomaly is not None:
+                # A gap or a flatline that goes on is the one that began.
+                found[(anomaly.start, anomaly.kind)] = anomaly
+        if verdict is None:
+            raise InvalidData("there is nothing to learn from")
+        points = len(times) if anew or state is None else state.points + len(times)
+        kept = NewState(
+            self._one.id,
+            VERSION,
+            self._settings(stream.options),
+            pack(stream),
+            points,
+            aware(verdict.end),
+        )
+        return Seen(
+            self._one.id,
+            self._one.key,
+            0 if state is None else state.version,
+            kept,
+            None if state is None else state.upto,
+            fresh,
+            list(found.values()),
+            "learnt from its history" if anew else "",
+        )
+
+    def _options(self, frequency: str) -> "AnalysisOptions":
+        return self._watch.asked.options(frequency, self._said)
+
+    def _settings(self, options: "AnalysisOptions") -> dict[str, Any]:
+        """Return what a state depends on; with anything else it begins anew."""
+        told = {
+            name: str(said) for name, said in vars(options).items() if name != "focus"
+        }
+        mark = hashlib.sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS))
+        return {"frequency": options.frequency, "mark": mark.hexdigest()[:32]}
+
+    def _read(self, start: datetime | None = None) -> "tuple[Times, Floats]":
+        return observations.read(
+            self._connection, series_id=self._one.id, start=start, end=None
+        )
+
+
+class _Stuck(Exception):
+    """The stream cannot take the next point; only a new one can."""

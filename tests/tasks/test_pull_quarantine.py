@@ -1,0 +1,167 @@
+"""Rows that are held back: kept as they stood, counted by run, and proof of nothing."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from db import quarantine
+from tasks import ingest_replay, pull
+from tasks.source_plan import opened
+from tests.sources.server import Reply, serve
+from tests.sources.truth import DAY, START
+from tests.tasks.source_runs import at_once, desk
+
+__all__ = ["at_once", "desk"]
+
+pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("at_once")]
+
+NIGHT = START + 2 * DAY
+
+
+class Csv:
+    """Answers with the lines that it is given."""
+
+    def __init__(self, *lines):
+        self.lines = lines
+
+    def answer(self, call):
+        assert call.method == "GET"
+        return Reply(200, "\n".join(["zone,t,v", *self.lines, ""]).encode())
+
+
+def row(hour, value, zone="a"):
+    return f"{zone},{START + timedelta(hours=hour):%Y-%m-%dT%H:%M:%SZ},{value}"
+
+
+GOOD = tuple(row(hour, hour + 0.5) for hour in range(30))
+
+
+def source(desk, url, **config):
+    layout = {"series_columns": ["zone"], "ts_column": "t", "value_columns": ["v"]}
+    config = {"base_url": f"{url}/x.csv", "format": "csv", "layout": layout, **config}
+    desk.source("load", "http_table", config, since=START.isoformat())
+
+
+def held(desk):
+    with desk.database.tenant(desk.tenant_id) as connection:
+        (owner,) = desk.rows("SELECT id FROM sources")
+        return quarantine.page(
+            connection,
+            tenant_id=desk.tenant_id,
+            source_id=owner[0],
+            wanted=quarantine.Wanted(),
+        )
+
+
+def test_a_bad_row_is_kept_as_it_stood_with_its_code_and_number(desk):
+    with serve(Csv(*GOOD, row(40, "broken"))) as served:
+        source(desk, served.url)
+        result = desk.run("load", now=NIGHT)
+    (one,) = held(desk)
+    assert (result["state"], result["rejected"]) == ("succeeded", 1)
+    assert (one.code, one.row_no, one.seen) == ("bad_value", 31, 1)
+    assert json.loads(one.row) == {
+        "series": "a",
+        "ts": f"{START + timedelta(hours=40):%Y-%m-%dT%H:%M:%SZ}",
+        "value": "broken",
+    }
+    assert "broken" in one.detail
+    assert "\n" not in one.detail
+    assert one.raw_sha256 in {
+        sha for (sha,) in desk.rows("SELECT sha256 FROM raw_fetches")
+    }
+
+
+def test_a_row_of_too_many_cells_is_kept_as_it_stood(desk):
+    with serve(Csv(*GOOD, "a,b,c,d,e")) as served:
+        source(desk, served.url)
+        desk.run("load", now=NIGHT)
+    (one,) = held(desk)
+    assert (one.code, one.row) == ("malformed_row", "a,b,c,d,e")
+
+
+def test_rows_that_contradict_each_other_are_both_held_and_told(desk):
+    with serve(Csv(*GOOD, row(40, 1.0), row(40, 2.0))) as served:
+        source(desk, served.url)
+        desk.run("load", now=NIGHT)
+    found = held(desk)
+    assert {one.code for one in found} == {"conflicting_duplicate"}
+    at = (START + timedelta(hours=40)).isoformat()
+    assert {one.row for one in found} == {
+        f"load.a at {at}: 1.0",
+        f"load.a at {at}: 2.0",
+    }
+    assert len(desk.stored()) == len(GOOD)
+
+
+def test_a_run_that_is_repeated_counts_a_row_once_and_another_run_once_more(desk):
+    with serve(Csv(*GOOD, row(40, "broken"))) as served:
+        source(desk, served.url)
+        context = desk.attempt(now=NIGHT)
+        for _ in range(3):
+            stored(desk, context)
+        assert [one.seen for one in held(desk)] == [1]
+        desk.run("load", now=NIGHT + DAY)
+    (one,) = held(desk)
+    assert (one.seen, one.last_seen, one.first_seen) == (2, NIGHT + DAY, NIGHT)
+
+
+def stored(desk, context):
+    one = opened(context, name="load")
+    (partition,) = one.connector.plan(START, NIGHT)
+    outcome = pull.pull(one, partition, context, pull.Wanted())
+    with desk.database.tenant(desk.tenant_id) as connection:
+        return outcome.store(connection)
+
+
+def test_the_same_bad_row_in_another_line_is_the_same_row(desk):
+    behaviour = Csv(*GOOD, row(40, "broken"))
+    with serve(behaviour) as served:
+        source(desk, served.url)
+        desk.run("load", now=NIGHT)
+        behaviour.lines = (row(40, "broken"), *GOOD)
+        desk.run("load", now=NIGHT + DAY)
+    assert [(one.seen, one.row_no) for one in held(desk)] == [(2, 1)]
+
+
+def test_a_value_that_is_gone_is_withdrawn_if_the_answer_is_whole(desk):
+    behaviour = Csv(*GOOD)
+    with serve(behaviour) as served:
+        source(desk, served.url, whole=True)
+        desk.run("load", now=NIGHT)
+        behaviour.lines = GOOD[:5] + GOOD[6:]
+        result = desk.run("load", now=NIGHT)
+    assert result["withdrawn"] == 1
+    assert len(desk.stored()) == len(GOOD) - 1
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [(row(5, "broken"),), (row(50, "broken"),), (row(5, 1.0), row(5, 2.0))],
+    ids=["of the value", "of another time", "in conflict"],
+)
+def test_nothing_is_withdrawn_where_a_row_was_held_back(desk, bad):
+    behaviour = Csv(*GOOD)
+    with serve(behaviour) as served:
+        source(desk, served.url, whole=True)
+        desk.run("load", now=NIGHT)
+        behaviour.lines = (*GOOD[:5], *bad, *GOOD[6:])
+        result = desk.run("load", now=NIGHT)
+    assert (result["state"], result["withdrawn"]) == ("succeeded", 0)
+    assert len(desk.stored()) == len(GOOD)
+
+
+def test_a_replay_holds_again_what_is_still_bad(desk):
+    with serve(Csv(*GOOD, row(40, "one"))) as served:
+        source(desk, served.url)
+        desk.run("load", now=NIGHT)
+    assert [one.state for one in held(desk)] == ["held"]
+    outcome = ingest_replay.replay(
+        ingest_replay.ReplayParams(source="load", quarantined=True),
+        desk.attempt(now=NIGHT + DAY),
+    )
+    with desk.database.tenant(desk.tenant_id) as connection:
+        outcome.store(connection)
+    assert [(one.state, one.seen) for one in held(desk)] == [("held", 2)]
+    assert len(desk.stored()) == len(GOOD)

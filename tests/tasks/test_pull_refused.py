@@ -1,0 +1,121 @@
+"""What only its owner can mend ends the run at once, and says what to do."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ingest.wire import Wire
+from tasks import ingest_probe
+from tasks.errors import SourceRefused
+from tests.sources.server import serve
+from tests.sources.table import KEY, Table
+from tests.sources.truth import START, Truth, grid
+from tests.tasks.source_runs import at_once, desk
+
+__all__ = ["at_once", "desk"]
+
+pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("at_once")]
+
+NIGHT = datetime(2026, 1, 4, tzinfo=UTC)
+
+
+@pytest.fixture
+def truth() -> Truth:
+    return Truth(5, starts=grid(START, 48), revised=0.0)
+
+
+def table(desk, url, *, credential=None, **more):
+    config = {
+        "base_url": f"{url}/whole.csv",
+        "format": "csv",
+        "layout": {
+            "series_columns": ["zone"],
+            "ts_column": "t",
+            "value_columns": ["v"],
+        },
+        **more,
+    }
+    desk.source(
+        "load", "http_table", config, credential=credential, since=START.isoformat()
+    )
+
+
+def refused(desk):
+    """Run the source; return why it failed, and how many windows the ledger has."""
+    with pytest.raises(SourceRefused) as caught:
+        desk.run("load", now=NIGHT, tries=3)
+    assert desk.stored() == {}
+    assert desk.rows("SELECT state, reason FROM source_windows") == [
+        ("failed", caught.value.why)
+    ]
+    assert desk.rows("SELECT state FROM ingest_runs") == [("failed",)]
+    return caught.value
+
+
+HEADERS = {"X-Api-Key": "{secret:api_key}"}
+
+
+def test_a_secret_that_the_credential_lacks(desk, truth):
+    desk.credential("keys", token="x")
+    with serve(Table(truth, key=KEY)) as served:
+        table(desk, served.url, credential="keys", headers=HEADERS)
+        error = refused(desk)
+        assert served.calls == []
+    assert error.why == "missing_secret"
+    assert "put the credential keys again, with api_key" in str(error)
+
+
+def test_a_source_without_any_credential(desk, truth):
+    with serve(Table(truth, key=KEY)) as served:
+        table(desk, served.url, headers=HEADERS)
+        error = refused(desk)
+    assert error.why == "missing_secret"
+    assert "put a credential with api_key, and name it in the source" in str(error)
+
+
+def test_a_credential_that_is_gone(desk, truth):
+    with serve(Table(truth, key=KEY)) as served:
+        table(desk, served.url, credential="gone", headers=HEADERS)
+        error = refused(desk)
+    assert (error.why, "there is no credential 'gone'" in str(error)) == (
+        "missing_secret",
+        True,
+    )
+
+
+def test_a_secret_that_does_not_fit_into_a_header(desk, truth):
+    desk.credential("keys", api_key="two\nlines")
+    with serve(Table(truth, key=KEY)) as served:
+        table(desk, served.url, credential="keys", headers=HEADERS)
+        error = refused(desk)
+        assert served.calls == []
+    assert error.why == "unfit_secret"
+    assert "two" not in str(error)
+
+
+def test_an_answer_that_is_too_large(desk, truth, monkeypatch):
+    small = tuple({**vars(Wire()), "most_bytes": 100}.values())
+    monkeypatch.setattr(Wire.__init__, "__defaults__", small)
+    with serve(Table(truth)) as served:
+        table(desk, served.url)
+        error = refused(desk)
+        assert len(served.calls) == 1
+    assert error.why == "too_large_answer"
+    assert "a shorter window" in str(error)
+
+
+def test_an_address_that_is_not_listed(desk, truth):
+    with serve(Table(truth)) as served:
+        table(desk, served.url.replace("127.0.0.1", "127.0.0.2"))
+        error = refused(desk)
+    assert error.why == "not_allowed"
+    assert "FOREBAY_SOURCE_HOSTS" in str(error)
+
+
+def test_a_probe_fails_in_the_same_words(desk, truth):
+    with serve(Table(truth, key=KEY)) as served:
+        table(desk, served.url, headers=HEADERS)
+        params = ingest_probe.ProbeParams(source="load")
+        with pytest.raises(SourceRefused, match="missing_secret") as caught:
+            ingest_probe.probe(params, desk.attempt(now=NIGHT))
+    assert caught.value.why == "missing_secret"

@@ -1,0 +1,45 @@
+"""A source begins where its owner says, however far back its connector looks."""
+
+from datetime import timedelta
+
+import pytest
+
+from tasks import outside
+from tests.sources.eia import KEY, ROUTE, Eia
+from tests.sources.server import serve
+from tests.sources.truth import HOUR, START, Truth, grid
+from tests.tasks.source_runs import Desk
+
+pytestmark = pytest.mark.servers
+
+SINCE = START + 30 * HOUR
+
+
+@pytest.fixture(autouse=True)
+def _no_waits(monkeypatch):
+    monkeypatch.setattr(outside, "pausing", lambda _context, _seconds: None)
+    monkeypatch.setattr(outside, "_secrets", lambda *_args: {"api_key": KEY})
+    monkeypatch.setattr(outside.rate_limits, "take", lambda *_args, **_more: 0.0)
+
+
+@pytest.mark.parametrize("lookback_h", [None, 5_000])
+def test_no_run_reads_what_lies_before_the_beginning(
+    database, tenant_id, tmp_path, lookback_h
+):
+    desk = Desk(database, tenant_id, tmp_path)
+    truth = Truth(5, series=("PJM:D",), starts=grid(START, 60), missing=0.0)
+    with serve(Eia(truth)) as served:
+        config = {
+            "route": ROUTE,
+            "frequency": "hourly",
+            "facets": {"respondent": ["PJM"]},
+            "base_url": f"{served.url}/v2",
+        }
+        desk.source(
+            "load", "eia", config, since=SINCE.isoformat(), lookback_h=lookback_h
+        )
+        for night in (3, 4):
+            desk.run("load", now=START + timedelta(days=night))
+    stored = desk.stored()
+    assert min(ts for _, ts in stored) == SINCE
+    assert len(stored) == 30

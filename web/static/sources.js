@@ -1,0 +1,148 @@
+// Fills the table of sources; every figure is an answer of the API.
+const table = document.querySelector("#sources table");
+const told = document.getElementById("told");
+const number = new Intl.NumberFormat("en-GB");
+
+async function asked(path) {
+  const answer = await fetch(path, { headers: { Accept: "application/json" } });
+  if (!answer.ok) {
+    throw new Error(`${path}: ${answer.status}`);
+  }
+  return answer.json();
+}
+
+async function listed() {
+  const names = [];
+  let cursor = null;
+  do {
+    const more = cursor ? `&cursor=${encodeURIComponent(cursor)}` : "";
+    const page = await asked(`/v1/sources?limit=100${more}`);
+    names.push(...page.items.map((one) => one.name));
+    cursor = page.next_cursor;
+  } while (cursor);
+  return names;
+}
+
+function utc(text) {
+  return text ? text.slice(0, 16).replace("T", " ") : "";
+}
+
+function pill(name, text = name) {
+  const found = document.createElement("span");
+  found.className = `state ${name}`;
+  found.textContent = text;
+  return found;
+}
+
+function cell(row, label, ...parts) {
+  const found = row.insertCell();
+  const inner = document.createElement("div");
+  found.dataset.label = label;
+  inner.append(...parts);
+  found.append(inner);
+  return found;
+}
+
+function state(source) {
+  if (!source.enabled) {
+    return "paused";
+  }
+  return source.open_until ? "resting" : "enabled";
+}
+
+function freshness(counts) {
+  return Object.entries(counts).flatMap(([name, count]) => [
+    pill(name, `${number.format(count)} ${name === "unknown" ? "not judged yet" : name}`),
+    " ",
+  ]);
+}
+
+function lastRun(row, run) {
+  if (!run) {
+    cell(row, "Last run", "not yet");
+    return;
+  }
+  const link = document.createElement(run.job_id ? "a" : "span");
+  if (run.job_id) {
+    link.href = `/console/jobs/${run.job_id}`;
+  }
+  link.textContent = utc(run.created_at);
+  cell(row, "Last run", link, " ", pill(run.state));
+}
+
+function figure(row, label, value) {
+  const text = value === undefined ? "" : number.format(value);
+  cell(row, label, text).classList.add("number");
+}
+
+function stretch(window) {
+  return window.start_at && window.end_at
+    ? `${utc(window.start_at)} to ${utc(window.end_at)}`
+    : window.partition_id;
+}
+
+function troubles(source, failed) {
+  const found = [...source.warnings];
+  if (source.fault) {
+    found.push(source.fault);
+  }
+  if (source.open_until) {
+    found.push(`${source.failures} failures in a row; asked again at ${utc(source.open_until)}`);
+  }
+  failed.forEach((one) => found.push(`${stretch(one)}: ${one.detail || one.reason}`));
+  return found;
+}
+
+function shown(source, run, failed) {
+  const body = table.tBodies[0];
+  const row = body.insertRow();
+  const name = document.createElement("strong");
+  name.textContent = source.name;
+  const kind = document.createElement("small");
+  kind.textContent = source.connector;
+  cell(row, "Source", name, kind);
+  cell(row, "State", pill(state(source)));
+  cell(row, "Series", ...freshness(source.freshness));
+  lastRun(row, run);
+  const counts = run ? run.counts : {};
+  figure(row, "New", counts.written);
+  figure(row, "Revised", counts.revised);
+  figure(row, "Unchanged", counts.unchanged);
+  const held = Object.values(source.quarantined).reduce((sum, count) => sum + count, 0);
+  figure(row, "Held back", held);
+  cell(row, "Next run", source.next_fire_at ? utc(source.next_fire_at) : "no schedule");
+  troubles(source, failed).forEach((text) => {
+    const line = body.insertRow();
+    line.className = "trouble";
+    const only = line.insertCell();
+    only.colSpan = row.cells.length;
+    only.textContent = text;
+  });
+}
+
+async function one(name) {
+  const base = `/v1/sources/${encodeURIComponent(name)}`;
+  const [source, runs] = await Promise.all([asked(base), asked(`${base}/runs?limit=1`)]);
+  const failed = source.windows.failed
+    ? (await asked(`${base}/windows?state=failed&limit=3`)).items
+    : [];
+  return [source, runs.items[0], failed];
+}
+
+async function fill() {
+  const names = await listed();
+  if (!names.length) {
+    told.textContent = "No sources yet. Create one with POST /v1/sources.";
+    return;
+  }
+  for (const name of names) {
+    shown(...(await one(name)));
+  }
+  told.remove();
+  table.hidden = false;
+}
+
+fill().catch((error) => {
+  told.className = "fault";
+  told.textContent = `The sources could not be read. ${error.message}`;
+});
