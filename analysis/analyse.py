@@ -1,34 +1,45 @@
 """The way in: one series in, every point judged and the events out."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis import scores
 from analysis.changepoints import find_change_points
-from analysis.detectors import Baseline, Detector, detector_names, find_detector
+from analysis.detectors import detector_names, find_detector
 from analysis.events import Judged, find_events
+from analysis.filling import filled
 from analysis.grid import Grid, put_on_grid
+from analysis.hindsight import judge
+from analysis.pieces import SHORTEST_PIECE
+from analysis.ranking import rank_points
 from analysis.records import (
     Analysis,
     AnalysisOptions,
     Anomaly,
     ChangePoint,
+    Expected,
     InvalidOptions,
     InvalidSeries,
+    Label,
 )
-from analysis.robust import rounding_floor
-from analysis.runs import find_flatlines, find_gaps
-from analysis.seasons import LEAST_CYCLES, find_seasons
+from analysis.remarks import FEWEST, remarks_on
+from analysis.replay import replay
+from analysis.runs import find_flatlines, find_gaps, find_runs
+from analysis.spans import spans_apart
+from analysis.stretches import Stretch, find_spread_changes, find_stretches
+from analysis.verdicts import anomaly_of
 
 __all__ = [
     "Analysis",
     "AnalysisOptions",
     "Anomaly",
     "ChangePoint",
+    "Expected",
     "InvalidOptions",
     "InvalidSeries",
+    "Label",
     "analyse",
     "detector_names",
 ]
@@ -36,8 +47,21 @@ __all__ = [
 Floats = NDArray[np.float64]
 Times = NDArray[np.datetime64]
 
-# With fewer observations neither a level nor its noise can be told.
-_FEWEST = 12
+# What lasted is reported when chance does it in fewer than one series in ten.
+_LEAST_LASTING = 1.0
+# Share of the range of a series that is no noise.
+_NOISELESS = 1e-6
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The judged points, what was found in them, and what is said about both."""
+
+    judged: Judged
+    strangeness: Floats
+    anomalies: list[Anomaly]
+    remarks: list[str]
+    detector: str
 
 
 def analyse(values: Floats, *, times: Times, options: AnalysisOptions) -> Analysis:
@@ -71,25 +95,20 @@ def analyse(values: Floats, *, times: Times, options: AnalysisOptions) -> Analys
         >>> [(event.kind, str(event.start)[:13]) for event in found.anomalies]
         [('spike', '2024-01-17T16')]
     """
-    detect = find_detector(options.detector)
+    find_detector(options.detector)
     values, times = _until(values, times=times, end=options.focus[1])
     grid = put_on_grid(values, times=times, frequency=options.frequency)
+    whole, remarks = filled(grid.values, options)
+    grid = replace(grid, values=whole)
     latest = options.mode == "latest"
     # The newest point must not help to judge itself.
-    known = grid.values.copy()
-    if latest:
-        known[-1] = np.nan
-    seasons, remarks = _choose_seasons(known, times=grid.times, wanted=options.season)
-    remarks += _remarks(known, sensitivity=options.sensitivity)
-    baseline = _baseline(detect, known, seasons=seasons, causal=latest)
-    judged = _judge(
-        grid,
-        baseline=baseline,
-        known=known,
-        season=seasons[0] if seasons else 1,
-        sensitivity=options.sensitivity,
-    )
-    return _report(judged, options=options, remarks=remarks)
+    known = grid.values[:-1] if latest else grid.values
+    remarks += remarks_on(known, budget=options.budget)
+    if latest or options.mode == "replay":
+        found = _from_the_past(grid, options, remarks)
+    else:
+        found = _in_hindsight(grid, options, remarks)
+    return _report(found, options=options)
 
 
 def _until(
@@ -104,91 +123,74 @@ def _until(
     return values[before], times[before]
 
 
-def _choose_seasons(
-    known: Floats, *, times: Times, wanted: int | None
-) -> tuple[tuple[int, ...], list[str]]:
-    if wanted is None:
-        return find_seasons(known, times=times), []
-    if len(known) >= LEAST_CYCLES * wanted:
-        return (wanted,), []
-    return (), [
-        (
-            f"a season of {wanted} steps needs {LEAST_CYCLES * wanted} points; there "
-            f"are {len(known)}; none was used"
-        )
-    ]
-
-
-def _baseline(
-    detect: Detector, known: Floats, *, seasons: tuple[int, ...], causal: bool
-) -> Baseline:
-    if np.isfinite(known).sum() >= _FEWEST:
-        return detect(known, seasons=seasons, causal=causal)
-    nothing = np.full(len(known), np.nan)
-    return Baseline(nothing, nothing, np.zeros(len(known)))
-
-
-def _judge(
-    grid: Grid, *, baseline: Baseline, known: Floats, season: int, sensitivity: int
-) -> Judged:
-    """Turn residuals into scores and bounds; `known` is what counts as usual."""
-    floor = rounding_floor(known) if np.isfinite(known).any() else 0.0
-    sizes = _sizes(known, baseline=baseline, floor=floor)
-    margin, surprises = sizes, sizes
-    if np.isfinite(sizes).any():
-        tail = scores.fit_tail(sizes)
-        share = scores.flagged_share(sensitivity)
-        # A series without noise has rounding instead, whose rank means nothing.
-        margin = np.maximum(scores.threshold(share, tail=tail) * baseline.scale, floor)
-        observed = _sizes(grid.values, baseline=baseline, floor=floor)
-        surprises = scores.surprise(observed, tail=tail)
-    return Judged(
-        times=grid.times,
-        values=grid.values,
-        expected=baseline.expected,
-        lower=baseline.expected - margin,
-        upper=baseline.expected + margin,
-        score=scores.score(surprises),
-        seasonal=baseline.seasonal,
-        season=season,
-        after=grid.after,
+def _in_hindsight(grid: Grid, options: AnalysisOptions, remarks: list[str]) -> _Found:
+    judged, more = judge(grid, options)
+    events = _events(judged, remarks, stretches=_stretches(judged))
+    return _Found(
+        judged,
+        _strangeness(grid.values),
+        _reported(events, judged, options=options),
+        remarks + more,
+        options.detector,
     )
 
 
-def _sizes(values: Floats, *, baseline: Baseline, floor: float) -> Floats:
-    sizes = np.abs(values - baseline.expected)
-    return np.where(sizes <= floor, 0.0, sizes / baseline.scale)
+def _from_the_past(grid: Grid, options: AnalysisOptions, remarks: list[str]) -> _Found:
+    done = replay(grid, options)
+    if options.mode == "latest":
+        newest = anomaly_of(done.last)
+        events = [newest] if newest else []
+    else:
+        events = _events(done.judged, remarks, stretches=())
+    events = _reported(events, done.judged, options=options)
+    return _Found(done.judged, done.strength, events, remarks, "views")
 
 
-def _remarks(known: Floats, *, sensitivity: int) -> list[str]:
-    present = known[np.isfinite(known)]
-    if len(present) < _FEWEST:
-        return [
-            (
-                f"the series is too short: {len(present)} usable values, at least "
-                f"{_FEWEST} are needed to expect anything"
-            )
-        ]
-    if np.ptp(present) == 0:
-        return ["the series is constant; any other value would be unusual"]
-    needed = 1 / scores.flagged_share(sensitivity)
-    if len(present) < needed:
-        return [
-            (
-                f"{len(present)} values cannot show 1 in {needed:,.0f}; "
-                "the bounds are extrapolated"
-            )
-        ]
-    return []
+def _strangeness(values: Floats) -> Floats:
+    if np.isfinite(values).sum() < FEWEST:
+        return np.zeros(len(values))
+    return np.where(np.isfinite(values), rank_points(values), 0.0)
 
 
-def _report(
-    judged: Judged, *, options: AnalysisOptions, remarks: list[str]
-) -> Analysis:
+def _events(
+    judged: Judged, remarks: list[str], *, stretches: Sequence[Stretch]
+) -> list[Anomaly]:
     gaps, usual = find_gaps(judged.values)
     if usual:
         remarks.append(f"{usual} runs of missing points are usual here and not listed")
-    events = find_events(judged, gaps=gaps, flatlines=find_flatlines(judged.values))
+    flatlines = find_flatlines(judged.values)
+    return find_events(judged, gaps=gaps, flatlines=flatlines, stretches=stretches)
+
+
+def _reported(
+    events: list[Anomaly], judged: Judged, *, options: AnalysisOptions
+) -> list[Anomaly]:
+    """Leave out what the options do not want to hear of."""
+    quiet = spans_apart(options).silent.mask(judged.times)
+    kept = []
+    for event in events:
+        first, stop = np.searchsorted(judged.times, [event.start, event.end])
+        silent = quiet[first : max(stop, first + 1)].all()
+        if not silent and _wanted(event, options=options):
+            kept.append(event)
+    return kept
+
+
+def _wanted(event: Anomaly, *, options: AnalysisOptions) -> bool:
+    if not event.direction:
+        return True
+    if options.direction not in ("both", event.direction):
+        return False
+    # A slope is no size.
+    if event.kind == "trend_change":
+        return True
+    relative = options.min_change_relative * abs(event.expected)
+    band = max(options.min_change, relative)
+    return band == 0 or not abs(event.value - event.expected) <= band
+
+
+def _report(found: _Found, *, options: AnalysisOptions) -> Analysis:
+    judged, remarks = found.judged, found.remarks
     begin = judged.times[-1] if options.mode == "latest" else options.focus[0]
     inside = np.ones(len(judged.times), dtype=np.bool_)
     if begin is not None:
@@ -205,13 +207,28 @@ def _report(
         lower=judged.lower[inside],
         upper=judged.upper[inside],
         score=judged.score[inside],
+        strangeness=found.strangeness[inside],
         is_anomaly=judged.outside[inside],
-        anomalies=_clipped(events, begin=begin),
+        anomalies=_clipped(found.anomalies, begin=options.focus[0]),
         change_points=_changes(judged, options=options, begin=begin),
         season=judged.season,
-        detector=options.detector,
+        detector=found.detector,
         warnings=tuple(remarks),
     )
+
+
+def _stretches(judged: Judged) -> list[Stretch]:
+    level = judged.values - judged.seasonal
+    for start, stop in find_runs(judged.outside):
+        # A few points outside their bounds are no level, and would bend a line.
+        if stop - start < SHORTEST_PIECE:
+            level[start:stop] = np.nan
+    found = list(find_stretches(level, season=judged.season))
+    width = judged.upper - judged.expected
+    # What hardly strays at all has no spread that could change.
+    usual = np.where(width > _NOISELESS * judged.spread, width, np.nan)
+    found += find_spread_changes((judged.values - judged.expected) / usual)
+    return [one for one in found if one.surprise >= _LEAST_LASTING]
 
 
 def _clipped(

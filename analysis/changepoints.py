@@ -1,10 +1,19 @@
-"""Lasting changes of level: an exact search for the best split into constant pieces."""
+"""Lasting changes of level or of slope, at the scale of the whole series."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.pieces import (
+    SHORTEST_PIECE,
+    best_splits,
+    find_breaks,
+    fitted,
+    is_step,
+    persistence,
+)
 from analysis.records import ChangePoint
 from analysis.robust import rounding_floor
 from analysis.wording import show_number, show_time
@@ -12,136 +21,212 @@ from analysis.wording import show_number, show_time
 Floats = NDArray[np.float64]
 Times = NDArray[np.datetime64]
 
-# Cost of one more change in units of the long-run variance times log n: one for
-# the level, one for the place, one against the many places tried.
-_PENALTY = 3.0
-_SHORTEST_PIECE = 5
+# Cost of one more piece in units of the variance of the series times log n, and how
+# much of it persistent noise adds. Both, and the weight below, are from the middle of
+# a plateau on the bundled half of the Turing change point data.
+_PENALTY = 5.0
+_PERSISTENT = 0.3
+# Weight of a parameter beside log n when constants and lines are compared.
+_WEIGHT = 4.0
 # Blocks above which the search would be slow, and below which it would be coarse.
 _MOST_BLOCKS = 2000
 _ENOUGH_BLOCKS = 30
-_HIGHEST_PERSISTENCE = 0.99
+# Copies of the pieces beside a change from which its confidence is told, the blocks
+# on each side that are copied at most, and how far the copy's change may be off, in
+# blocks and as a share of the shorter piece.
+_COPIES = 200
+_BESIDE = 200
+_OFF, _OFF_SHARE = 5, 0.1
+# Share of a variance that is rounding.
+_NOISELESS = 1e-9
+
+
+@dataclass(frozen=True)
+class _Search:
+    """Blocks with mean 0 and variance 1, and the pieces they fall into."""
+
+    blocks: Floats
+    breaks: list[int]
+    straight: bool
+    penalty: float
+
+    @property
+    def edges(self) -> list[int]:
+        return [0, *self.breaks, len(self.blocks)]
 
 
 def find_change_points(
-    values: Floats, *, times: Times, season: int
+    values: Floats, *, times: Times, season: int, seed: int = 0
 ) -> list[ChangePoint]:
-    """Return the places where the level of a series changed and stayed changed.
+    """Return the places where a series began to run on another level or slope.
 
-    The mean of a season (or of a longer block, for long series) is searched by PELT;
-    each break is then placed to the step. A trend through the whole series is taken
-    out first where that explains more; one that bends is cut into steps. Persistence
-    of the noise is paid for: a wandering series has a large long-run variance, so its
-    wandering is no change.
+    Optimal partitioning into constants, and into lines; the simpler wins unless the
+    other explains more (a BIC with a heavier penalty). The scale is that of the whole
+    series: a change that a chart of it would not show is none. Persistence of the
+    noise is paid for.
+
+    The confidence is the share of block-bootstrap copies of the two pieces beside a
+    change whose best split is near it and worth the penalty.
 
     Args:
         values: (n,) without their seasonal part, any unit; NaN is missing.
         times: (n,) UTC of the grid.
         season: Main cycle in steps, 1 for none.
+        seed: Of the copies.
 
     Returns:
         The changes in order of time; `before` and `after` in the unit of `values`.
 
     References:
-        Killick, Fearnhead and Eckley (2012), doi:10.1080/01621459.2012.737745.
+        Killick, Fearnhead and Eckley (2012), doi:10.1080/01621459.2012.737745;
+        Kuensch (1989), doi:10.1214/aos/1176347265 (the block bootstrap).
+
+    Example:
+        >>> days = np.datetime64("2024-01-01") + np.arange(100)
+        >>> noise = np.random.default_rng(0).normal(size=100)
+        >>> noise[60:] += 5
+        >>> found = find_change_points(noise, times=days, season=1)
+        >>> [(str(one.time), one.kind, one.confidence) for one in found]
+        [('2024-03-01', 'level_shift', 1.0)]
     """
     places = np.flatnonzero(np.isfinite(values))
     present = values[places]
     size = _block_size(len(present), season=season)
     count = len(present) // size
-    if count < 2 * _SHORTEST_PIECE:
+    if count < 2 * SHORTEST_PIECE:
         return []
     blocks = np.median(present[: count * size].reshape(count, size), axis=1)
-    # Sums of squares are exact to about this share of themselves.
-    floor = max(rounding_floor(values) ** 2, 1e-9 * float(np.var(blocks)))
-    variance = _long_run_variance(blocks, floor=floor)
-    penalty = _PENALTY * math.log(count) * variance
-    slope = _slope(blocks)
-    cost, breaks = _pelt(blocks, penalty=penalty)
-    cost_sloped, sloped = _pelt(blocks - slope * np.arange(count), penalty=penalty)
-    # A trend has to earn its place as a break does.
-    if cost_sloped + penalty < cost:
-        breaks, slope = sloped, slope / size
-        present = present - slope * np.arange(len(present))
-    else:
-        slope = 0.0
-    edges = [0, *(place * size for place in breaks), len(present)]
-    edges = _place(present, edges, reach=size)
+    scale = float(np.std(blocks))
+    if scale <= rounding_floor(values):
+        return []
+    search = search_breaks((blocks - np.mean(blocks)) / scale)
+    confidences = _confidences(search, seed=seed)
+    edges = [0, *(place * size for place in search.breaks), len(present)]
+    edges = _place(present, edges, reach=size, straight=search.straight)
+    fit = fitted(present, edges, straight=search.straight)
     return [
         _change_point(
             present,
-            time=times[places[middle]],
-            edges=(low, middle, high),
-            rise=slope * middle,
-            noise=(variance * size, count),
+            fit,
+            edges=(edges[number], edges[number + 1], edges[number + 2]),
+            time=times[places[edges[number + 1]]],
+            confidence=confidence,
         )
-        for low, middle, high in zip(edges, edges[1:], edges[2:], strict=False)
+        for number, confidence in enumerate(confidences)
     ]
 
 
+def find_common_breaks(values: Floats) -> list[int]:
+    """Return the rows where several series began to run on other levels or slopes.
+
+    Args:
+        values: (n, m) without season, any units; rows with NaN are left out.
+
+    Returns:
+        The first row of each new stretch, in rising order.
+
+    Example:
+        >>> values = np.random.default_rng(0).normal(size=(90, 2))
+        >>> values[50:] += [3.0, -4.0]
+        >>> find_common_breaks(values)
+        [50]
+    """
+    places = np.flatnonzero(np.isfinite(values).all(axis=1))
+    table = values[places]
+    size = _block_size(len(table), season=1)
+    count = len(table) // size
+    if count < 2 * SHORTEST_PIECE:
+        return []
+    blocks = np.median(table[: count * size].reshape(count, size, -1), axis=1)
+    scales = np.std(blocks, axis=0)
+    moving = scales > [rounding_floor(column) for column in table.T]
+    if not moving.any():
+        return []
+    blocks = (blocks - np.mean(blocks, axis=0))[:, moving] / scales[moving]
+    return [int(places[place * size]) for place in search_breaks(blocks).breaks]
+
+
 def _block_size(count: int, *, season: int) -> int:
+    if count <= _MOST_BLOCKS:
+        return 1
     enough = season > 1 and count // season >= _ENOUGH_BLOCKS
     smallest = season if enough else 1
     return smallest * max(1, math.ceil(count / smallest / _MOST_BLOCKS))
 
 
-def _slope(blocks: Floats) -> float:
-    """Rise per block of a trend that goes through the whole series.
+def search_breaks(blocks: Floats) -> _Search:
+    """Return the best pieces, constants or lines.
 
-    A change of level is in a quarter of the differences, so their median forgets it.
+    Args:
+        blocks: (n,), or (n, m) for several series with common places; each with
+            mean 0 and standard deviation 1, no NaN.
     """
-    lag = max(1, len(blocks) // 4)
-    return float(np.median(blocks[lag:] - blocks[:-lag])) / lag
+    table = blocks.reshape(len(blocks), -1)
+    count, width = table.shape
+    ranked = []
+    for straight in (False, True):
+        penalty = _PENALTY * width * math.log(count)
+        _, breaks = find_breaks(table, penalty=penalty, straight=straight)
+        rest = table - fitted(table, [0, *breaks, count], straight=straight)
+        echo = float(np.mean([_echo(rest[:, one]) for one in range(width)]))
+        penalty *= 1 + _PERSISTENT * echo / (1 - echo)
+        _, breaks = find_breaks(table, penalty=penalty, straight=straight)
+        rest = table - fitted(table, [0, *breaks, count], straight=straight)
+        numbers = width * (2 + straight) * (len(breaks) + 1)
+        misfits = np.maximum(np.mean(rest**2, axis=0), _NOISELESS)
+        criterion = count * float(np.sum(np.log(misfits)))
+        criterion += _WEIGHT * numbers * math.log(count)
+        ranked.append((criterion, straight, breaks, penalty))
+    _, straight, breaks, penalty = min(ranked)
+    return _Search(table, breaks, straight, penalty)
 
 
-def _long_run_variance(blocks: Floats, *, floor: float) -> float:
-    """Variance of a sum of blocks, per block, if they follow an AR(1).
-
-    Differences see a change of level only once, and there it is pulled in.
-    """
-    steps = np.diff(blocks)
-    limit = 3 * float(np.median(np.abs(steps))) / 0.6745
-    calm = np.clip(steps, -limit, limit)
-    variance = float(np.mean(calm**2))
-    if variance <= floor:
-        return floor
-    echo = float(np.mean(calm[1:] * calm[:-1])) / variance
-    persistence = float(np.clip(1 + 2 * echo, 0.0, _HIGHEST_PERSISTENCE))
-    own = variance / (2 * (1 - persistence))
-    return max(floor, own * (1 + persistence) / (1 - persistence))
+def _echo(rest: Floats) -> float:
+    # What is left of an exact fit is rounding, whose persistence means nothing.
+    return persistence(rest) if float(np.mean(rest**2)) > _NOISELESS else 0.0
 
 
-def _pelt(blocks: Floats, *, penalty: float) -> tuple[float, list[int]]:
-    """Return the least cost, and where all pieces but the first then begin."""
-    count, least = len(blocks), _SHORTEST_PIECE
-    centred = blocks - np.mean(blocks)
-    sums = np.concatenate([[0.0], np.cumsum(centred)])
-    squares = np.concatenate([[0.0], np.cumsum(centred**2)])
-    best = np.full(count + 1, np.inf)
-    best[0] = -penalty
-    previous = np.zeros(count + 1, dtype=np.int64)
-    starts, ends = np.zeros((2, 0), dtype=np.int64)
-    for stop in range(least, count + 1):
-        starts = np.append(starts[ends > stop], stop - least)
-        ends = np.append(ends[ends > stop], count + 1)
-        total = sums[stop] - sums[starts]
-        cost = squares[stop] - squares[starts] - total**2 / (stop - starts)
-        candidates = best[starts] + cost + penalty
-        choice = int(np.argmin(candidates))
-        best[stop], previous[stop] = candidates[choice], starts[choice]
-        # A start that loses to a break here is done for, but only from where a
-        # piece that begins here is long enough.
-        beaten = candidates - penalty > best[stop]
-        ends[beaten] = np.minimum(ends[beaten], stop + least)
-    found, stop = [], int(previous[count])
-    while stop > 0:
-        found.append(stop)
-        stop = int(previous[stop])
-    return float(best[count]), found[::-1]
+def _confidences(search: _Search, *, seed: int) -> list[float]:
+    """Return for each break the share of copies that have it too."""
+    generator = np.random.default_rng(seed)
+    blocks = search.blocks[:, 0]
+    edges = search.edges
+    fit = fitted(blocks, edges, straight=search.straight)
+    shares = []
+    for low, middle, high in zip(edges, edges[1:], edges[2:], strict=False):
+        start, stop = max(low, middle - _BESIDE), min(high, middle + _BESIDE)
+        copies = fit[start:stop, None] + np.concatenate(
+            [
+                _resampled((blocks - fit)[start:middle], generator),
+                _resampled((blocks - fit)[middle:stop], generator),
+            ]
+        )
+        places, gains = best_splits(copies, straight=search.straight)
+        short = min(middle - start, stop - middle)
+        off = max(_OFF, _OFF_SHARE * short if search.straight else 0)
+        near = np.abs(places - (middle - start)) <= off
+        shares.append(float(np.mean(near & (gains > search.penalty))))
+    return shares
 
 
-def _place(values: Floats, edges: list[int], *, reach: int) -> list[int]:
+def _resampled(rest: Floats, generator: np.random.Generator) -> Floats:
+    """Return copies of a stretch of noise, made of runs of it, shape (n, copies)."""
+    count = len(rest)
+    length = max(1, min(count, math.ceil(2 * count ** (1 / 3))))
+    runs = math.ceil(count / length)
+    starts = generator.integers(0, count - length + 1, size=(runs, 1, _COPIES))
+    rows = starts + np.arange(length)[:, None]
+    return np.asarray(rest[rows.reshape(runs * length, _COPIES)[:count]])
+
+
+def _place(
+    values: Floats, edges: list[int], *, reach: int, straight: bool
+) -> list[int]:
     """Move each edge, within a block either way, to where the pieces fit best."""
     placed = list(edges)
+    # A bend has no single step; levels found without blocks are exact already.
+    if straight or reach == 1:
+        return placed
     for position in range(1, len(edges) - 1):
         low, high = placed[position - 1], edges[position + 1]
         piece = np.cumsum(values[low:high] - np.mean(values[low:high]))
@@ -154,29 +239,45 @@ def _place(values: Floats, edges: list[int], *, reach: int) -> list[int]:
 
 def _change_point(
     values: Floats,
+    fit: Floats,
     *,
-    time: np.datetime64,
     edges: tuple[int, int, int],
-    rise: float,
-    noise: tuple[float, int],
+    time: np.datetime64,
+    confidence: float,
 ) -> ChangePoint:
     low, middle, high = edges
-    variance, chances = noise
-    before = float(np.mean(values[low:middle])) + rise
-    after = float(np.mean(values[middle:high])) + rise
-    error = math.sqrt(variance * (1 / (middle - low) + 1 / (high - middle)))
-    distance = abs(after - before) / error if error > 0 else math.inf
-    # Each block could have been the place, so chance had that many tries.
-    by_chance = chances * math.erfc(distance / math.sqrt(2))
-    range_ = float(np.ptp(values))
+    slopes = [_slope(fit[low:middle]), _slope(fit[middle:high])]
+    before = float(fit[middle - 1]) + slopes[0]
+    after = float(fit[middle])
+    flat = slopes[0] == slopes[1] == 0
+    bent = not flat and not is_step(values, middle, low=low, high=high)
+    range_ = float(np.ptp(fit))
     return ChangePoint(
         time=time,
-        confidence=float(np.clip(1 - by_chance, 0.0, 1.0)),
+        confidence=confidence,
         before=before,
         after=after,
         explanation=(
-            f"The level {'rose' if after > before else 'fell'} from "
-            f"{show_number(before, spread=range_)} to "
-            f"{show_number(after, spread=range_)} at {show_time(time)}"
-        ),
+            _bend_in_words(slopes, range_=range_ / (high - low))
+            if bent
+            else _jump_in_words(before, after, range_=range_)
+        )
+        + f" at {show_time(time)} (confidence {confidence:.0%})",
+        kind="trend_change" if bent else "level_shift",
     )
+
+
+def _slope(line: Floats) -> float:
+    return float(line[-1] - line[0]) / (len(line) - 1)
+
+
+def _jump_in_words(before: float, after: float, *, range_: float) -> str:
+    return (
+        f"The level {'rose' if after > before else 'fell'} from "
+        f"{show_number(before, spread=range_)} to {show_number(after, spread=range_)}"
+    )
+
+
+def _bend_in_words(slopes: list[float], *, range_: float) -> str:
+    before, after = (show_number(slope, spread=range_) for slope in slopes)
+    return f"The slope turned from {before} to {after} a step"

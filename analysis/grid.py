@@ -54,7 +54,7 @@ def put_on_grid(values: Floats, *, times: Times, frequency: str) -> Grid:
         array([ 1., nan,  2.])
     """
     values, times = _checked(values, times)
-    offset = _offset(frequency)
+    offset = offset_of(frequency)
     steps = _steps(times, offset=offset, frequency=frequency)
     places = np.searchsorted(steps, times)
     found = steps[np.minimum(places, len(steps) - 1)] == times
@@ -95,7 +95,12 @@ def _checked(values: Floats, times: Times) -> tuple[Floats, Times]:
     return values, times
 
 
-def _offset(frequency: str) -> pd.DateOffset | pd.Timedelta:
+def offset_of(frequency: str) -> pd.DateOffset:
+    """Return the step of a frequency.
+
+    Raises:
+        InvalidOptions: It is not known, or does not lead forward.
+    """
     months = _MONTHS.fullmatch(frequency)
     try:
         if months and frequency != "P":

@@ -10,22 +10,26 @@ Mask = NDArray[np.bool_]
 
 # More runs than this, or than one in a thousand steps, are the habit of the series;
 # then only the longest hundredth of them is unusual.
-_FEW_RUNS = 10
-_FEW_RATE = 0.001
-_FEW_SHARE = 0.01
+FEW_RUNS = 10
+FEW_RATE = 0.001
+FEW_SHARE = 0.01
 # Equal values in a row: fewer are common in rounded series.
-_SHORTEST_FLATLINE = 6
+SHORTEST_FLATLINE = 6
 # A flatline is this many times longer than all but the longest hundredth of runs.
-_FLATLINE_FACTOR = 2.0
+FLATLINE_FACTOR = 2.0
 
 
 @dataclass(frozen=True)
 class Run:
-    """Steps [start, stop) of the grid; `surprise` is -log10 of its rarity."""
+    """Steps [start, stop) of the grid; `surprise` is -log10 of its rarity.
+
+    `usual` is the length that a run of the series may have, in points.
+    """
 
     start: int
     stop: int
     surprise: float
+    usual: float = 0.0
 
 
 def find_runs(mask: Mask) -> list[tuple[int, int]]:
@@ -55,11 +59,13 @@ def find_gaps(values: Floats) -> tuple[list[Run], int]:
     """
     stretches = find_runs(np.isnan(values))
     lengths = np.array([stop - start for start, stop in stretches])
-    kept = stretches
-    if len(stretches) > max(_FEW_RUNS, _FEW_RATE * len(values)):
-        usual = np.quantile(lengths, 1 - _FEW_SHARE)
+    kept, usual = stretches, 0.0
+    if len(stretches) > max(FEW_RUNS, FEW_RATE * len(values)):
+        usual = float(np.quantile(lengths, 1 - FEW_SHARE))
         kept = [(a, b) for a, b in stretches if b - a > usual]
-    runs = [_run(a, b, lengths=lengths, count=len(values)) for a, b in kept]
+    runs = [
+        _run(a, b, lengths=lengths, count=len(values), usual=usual) for a, b in kept
+    ]
     return runs, len(stretches) - len(kept)
 
 
@@ -82,19 +88,22 @@ def find_flatlines(values: Floats) -> list[Run]:
         return []
     # A run of k equal steps is k + 1 equal values; the others are runs of one.
     stretches = [(a, b + 1) for a, b in find_runs(repeated)]
+    if not stretches:
+        return []
     lengths = np.array([b - a for a, b in stretches])
     singles = int(np.isfinite(values).sum()) - int(lengths.sum())
     everything = np.concatenate([lengths, np.ones(max(singles, 0))])
-    usual = float(np.quantile(everything, 1 - _FEW_SHARE))
-    least = max(_SHORTEST_FLATLINE, _FLATLINE_FACTOR * usual)
+    usual = float(np.quantile(everything, 1 - FEW_SHARE))
+    least = max(SHORTEST_FLATLINE, FLATLINE_FACTOR * usual)
     return [
-        _run(a, b, lengths=lengths, count=len(values))
+        _run(a, b, lengths=lengths, count=len(values), usual=least)
         for a, b in stretches
         if b - a >= least
     ]
 
 
-def _run(start: int, stop: int, *, lengths: Floats, count: int) -> Run:
+def _run(start: int, stop: int, *, lengths: Floats, count: int, usual: float) -> Run:
     # How rarely a run at least this long begins; a longer one is rarer still.
     rivals = int((lengths >= stop - start).sum())
-    return Run(start, stop, float(np.log10(count / rivals * (stop - start))))
+    surprise = float(np.log10(count / rivals * (stop - start)))
+    return Run(start, stop, surprise, usual)

@@ -26,7 +26,7 @@ _NORMAL_SHAPE, _NORMAL_UNIT = 1.33, 0.88
 # normal; set so that new points of short normal series keep the budget of 0.001.
 _COLD_START = 8.0
 # -log10 p at which the score is one half: one clean point in a thousand.
-_HALF = 3.0
+HALF = 3.0
 _SEVERITIES = ((0.8, "critical"), (0.7, "high"), (0.6, "medium"))
 
 
@@ -152,7 +152,7 @@ def score(surprises: Floats) -> Floats:
         >>> score(np.array([0.0, 3.0, 12.0, np.nan]))
         array([0. , 0.5, 0.8, 0. ])
     """
-    return np.nan_to_num(surprises / (surprises + _HALF))
+    return np.nan_to_num(surprises / (surprises + HALF))
 
 
 def severity(value: float) -> str:

@@ -1,8 +1,11 @@
 """Finding the cycles of a series, guided by the calendar."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.pieces import SHORTEST_PIECE, find_breaks, fitted
 from analysis.robust import centred_median
 
 Floats = NDArray[np.float64]
@@ -24,6 +27,12 @@ _SHORTER = 0.7
 # How far that must exceed the correlation half a cycle away.
 _CONTRAST = 0.1
 _PEAKS = 5
+# Cost of one more level in units of the variance times log n: enough to follow what
+# lasts longer than the cycles that are searched for.
+_LEVEL_PENALTY = 2.0
+_MOST_BLOCKS = 2000
+# A cycle may be a part of one that is so many times as long.
+_MOST_TIMES = 6
 
 
 def find_seasons(values: Floats, *, times: Times) -> tuple[int, ...]:
@@ -63,7 +72,37 @@ def find_seasons(values: Floats, *, times: Times) -> tuple[int, ...]:
                 and _strength(rest, season=other) > _CALENDAR_LEAST
             ]
             return (season, *longer[:1])
-    return _searched(values)
+    return _stronger(values, _without_levels(values))
+
+
+def _stronger(values: Floats, levelled: Floats) -> tuple[int, ...]:
+    """Search with and without the levels; each hides the cycles of some series."""
+    found = {
+        _strength(series, season=season): season
+        for series in (values, levelled)
+        for season in _searched(series)
+    }
+    return (found[max(found)],) if found else ()
+
+
+def _without_levels(values: Floats) -> Floats:
+    """Take out levels that last: excursions and shifts have echoes of their own."""
+    places = np.flatnonzero(np.isfinite(values))
+    size = max(1, math.ceil(len(places) / _MOST_BLOCKS))
+    count = len(places) // size
+    if count < 2 * SHORTEST_PIECE:
+        return values
+    present = values[places]
+    blocks = present[: count * size].reshape(count, size).mean(axis=1)
+    penalty = _LEVEL_PENALTY * math.log(count) * float(np.var(blocks))
+    if penalty <= 0:
+        return values
+    _, breaks = find_breaks(blocks, penalty=penalty)
+    levels = np.repeat(fitted(blocks, [0, *breaks, count], straight=False), size)
+    rest = values.copy()
+    rest[places[: len(levels)]] -= levels
+    rest[places[len(levels) :]] -= levels[-1]
+    return rest
 
 
 def _calendar_cycles(times: Times) -> list[int]:
@@ -127,14 +166,15 @@ def _searched(values: Floats) -> tuple[int, ...]:
     filled = np.interp(places, places[present], values[present])
     filled = _calm(filled - np.polyval(np.polyfit(places, filled, 1), places))
     power = np.abs(np.fft.rfft(filled, n=2 * len(values))) ** 2
-    echo = np.fft.irfft(power)
+    everything = power.copy()
     # Fewer than three cycles in the series, or fewer than three steps in a cycle.
     power[: 2 * LEAST_CYCLES] = 0.0
     power[2 * len(values) // 3 + 1 :] = 0.0
     strongest = [peak for peak in np.argsort(power)[::-1][:_PEAKS] if power[peak] > 0]
     fitting: dict[int, float] = {}
     for peak in strongest:
-        season = _nearest_echo(echo, length=2 * len(values) / peak)
+        length = 2 * len(values) / peak
+        season = _nearest_echo(_echo_above(everything, peak), length=length)
         if season <= _LONGEST:
             fitting[season] = _strength(values, season=season)
     fitting = {
@@ -142,7 +182,37 @@ def _searched(values: Floats) -> tuple[int, ...]:
         for season, strength in fitting.items()
         if strength > _SEARCHED_LEAST
     }
-    return (max(fitting, key=lambda season: fitting[season]),) if fitting else ()
+    if not fitting:
+        return ()
+    season = max(fitting, key=lambda season: fitting[season])
+    return (_longer(values, season=season),)
+
+
+def _longer(values: Floats, *, season: int) -> int:
+    """Return a multiple of the cycle if that repeats better, else the cycle itself."""
+    best, gain = season, _CONTRAST
+    for times in range(2, _MOST_TIMES + 1):
+        longest = times * (season + 1) + 1
+        if len(values) < LEAST_CYCLES * longest or longest > _LONGEST:
+            break
+        rest = _calm(values - centred_median(values, window=times * season))
+        own = _correlation(rest, lag=season)
+        # Half a step of a cycle is some steps of its multiple.
+        for lag in range(times * (season - 1), longest):
+            more = _correlation(rest, lag=lag) - own
+            if more > gain:
+                best, gain = lag, more
+    return best
+
+
+def _echo_above(power: Floats, peak: int) -> Floats:
+    """Return the autocovariance without what is slower than two of the cycles.
+
+    Wandering levels lean on the echo of a cycle, and move its summit.
+    """
+    kept = power.copy()
+    kept[: peak // 2] = 0.0
+    return np.asarray(np.fft.irfft(kept))
 
 
 def _nearest_echo(echo: Floats, *, length: float) -> int:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.kinds import Decision
+
 # Below this share of the spread of the series, "per cent of the expected" misleads.
 _NEAR_ZERO = 0.05
 _KINDS = {
@@ -96,6 +98,59 @@ def explain_kind(
     )
 
 
+# How a rule says what it read and what that was compared with.
+_WHY = {
+    "returned": "back after {reading}, at most {threshold} count as short",
+    "kept": "{reading} of the change is left afterwards, {threshold} counts as lasting",
+    "two_sided": "{reading} of it on the lesser side, {threshold} counts as both sides",
+    "stayed": "a change of {reading}, chance makes up to {threshold}",
+    "bent": "a change of {reading}, chance makes up to {threshold}",
+    "spread": "{reading} as wide, {threshold} counts as changed",
+}
+
+
+def explain_why(decision: Decision, *, unit: str = "") -> str:
+    """Say what decided the kind; nothing where the sentence before said it.
+
+    Example:
+        >>> explain_why(Decision("spike", "returned", 2.0, 6.0, "steps"))
+        ' (back after 2 steps, at most 6 steps count as short)'
+    """
+    if decision.rule not in _WHY:
+        return ""
+    reading, threshold = (
+        _measured(number, unit=decision.unit or unit)
+        for number in (decision.reading, decision.threshold)
+    )
+    text = _WHY[decision.rule].format(reading=reading, threshold=threshold)
+    return f" ({text})"
+
+
+def _measured(number: float, *, unit: str) -> str:
+    if unit == "share":
+        return f"{100 * number:.0f} %"
+    if unit == "steps":
+        return f"{number:.0f} step{'s' if number != 1 else ''}"
+    return f"{number:.3g} {unit}".rstrip()
+
+
+def explain_scattered(
+    start: np.datetime64, last: np.datetime64, *, shares: tuple[float, float]
+) -> str:
+    """Say how much more is missing than usual.
+
+    Example:
+        >>> day = np.datetime64("2024-01-01")
+        >>> explain_scattered(day, day + 2, shares=(0.02, 0.4))
+        '40 % of the points from 2024-01-01 00:00 UTC to 2024-01-03 00:00 UTC are missing; usual are 2 %'
+    """  # noqa: E501 - one sentence
+    usual, share = (f"{100 * share:.0f} %" for share in shares)
+    return (
+        f"{share} of the points from {show_time(start)} to {show_time(last)} are "
+        f"missing; usual are {usual}"
+    )
+
+
 def explain_gap(start: np.datetime64, last: np.datetime64, *, count: int) -> str:
     """Say which points are missing."""
     if count == 1:
@@ -112,3 +167,36 @@ def explain_flatline(
         f"Value {number} repeated exactly {count} times from {show_time(start)} to "
         f"{show_time(last)}, far longer than usual for this series"
     )
+
+
+def explain_stretch(
+    kind: str,
+    *,
+    pair: tuple[float, float],
+    start: np.datetime64,
+    last: np.datetime64,
+    spread: float,
+) -> str:
+    """Say from what to what a stretch went, and when.
+
+    Example:
+        >>> day = np.datetime64("2024-01-01")
+        >>> explain_stretch("dip", pair=(9.0, 4.0), start=day, last=day + 2, spread=9.0)
+        'The level fell from 9.000 to 4.000 from 2024-01-01 00:00 UTC to 2024-01-03 00:00 UTC and came back'
+    """  # noqa: E501 - one sentence
+    before, during = (show_number(number, spread=spread) for number in pair)
+    since, until = show_time(start), show_time(last)
+    if kind == "trend_change":
+        # A slope is small beside the range: its own size says how finely.
+        size = max(abs(number) for number in pair)
+        before, during = (show_number(number, spread=size) for number in pair)
+        return f"The slope turned from {before} to {during} a step at {since}"
+    if kind == "variance_change":
+        return (
+            f"The points began at {since} to stray {pair[1] / pair[0]:.2g} times as far"
+        )
+    moved = "rose" if pair[1] > pair[0] else "fell"
+    text = f"The level {moved} from {before} to {during}"
+    if kind == "level_shift":
+        return f"{text} at {since} and stayed"
+    return f"{text} from {since} to {until} and came back"

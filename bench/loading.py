@@ -1,24 +1,23 @@
 """``python -m bench.loading``: observations into versions, beside a bare COPY.
 
 The bare side copies the same rows, rendered beforehand, into a table without an index,
-as text and in binary. Each load runs in a process of its own, whose memory is measured.
+as text and in binary; making the rows of a load is not counted either. Each load runs
+in a process of its own, whose memory is measured.
 """
 
 import argparse
 import json
-import multiprocessing
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from bench.clock import Clock, Given, alone, peak_mb
 from bench.drawn import draw, told, verdict
 from bench.servers import running_servers
 from db import copy_binary, keys, loads, migrate, observation_export, observations
@@ -36,6 +35,7 @@ _BATCH = 50_000
 _DAYS = {"all new": 0, "unchanged": 1, "5 % revised": 2}
 _NOW = datetime(2026, 3, 1, tzinfo=UTC)
 _RAW = "CREATE TABLE raw (series integer, ts timestamptz, value double precision)"
+_BACKEND = "SELECT pg_backend_pid()"
 _WAL = "SELECT pg_current_wal_lsn() - '0/0'::pg_lsn"
 
 
@@ -60,9 +60,14 @@ class Panel:
 
 @dataclass(frozen=True)
 class Run:
-    """What one step took, the most memory its process had, and what it wrote."""
+    """What one step took, the most memory its process had, and what it wrote.
+
+    The processor's time is that of the process and of its connection in the server: it
+    holds beside other work, which the seconds do not.
+    """
 
     seconds: float
+    cpu_s: float = 0.0
     peak_mb: float = 0.0
     changed: int = 0
     wal_mb: float = 0.0
@@ -76,6 +81,7 @@ class Line:
     rows_per_s: float
     of_text: float
     of_binary: float
+    of_text_cpu: float
     peak_mb: float
     wal_mb: float
     aim: float | None = None
@@ -110,10 +116,10 @@ def load(url: str, tenant_id: int, panel: Panel, day: int) -> Run:
     database = Database(url, pool_size=1, name="bench")
     wal = _number(url, _WAL)
     with database.tenant(tenant_id) as connection:
-        connection.exec_driver_sql("SELECT 1")
-    began = time.perf_counter()
+        backend = connection.exec_driver_sql(_BACKEND).scalar_one()
+    given, clock = Given(batches(panel)), Clock(backend)
     with database.tenant(tenant_id) as connection:
-        staged = loads.stage(connection, batches(panel))
+        staged = loads.stage(connection, given)
         loaded = loads.merge(
             connection,
             staged=staged,
@@ -121,10 +127,12 @@ def load(url: str, tenant_id: int, panel: Panel, day: int) -> Run:
             run_id="run_" + "0" * 32,
             now=_NOW + timedelta(days=day),
         )
-    seconds = time.perf_counter() - began
+    seconds, cpu_s = clock.read()
     database.close()
     changed = loaded.written + loaded.revised
-    return Run(seconds, _peak_mb(), changed, (_number(url, _WAL) - wal) / 2**20)
+    wal_mb = (_number(url, _WAL) - wal) / 2**20
+    seconds, cpu_s = seconds - given.seconds, cpu_s - given.cpu_s
+    return Run(seconds, cpu_s, peak_mb(), changed, wal_mb)
 
 
 def copy(url: str, panel: Panel, form: str) -> Run:
@@ -134,15 +142,15 @@ def copy(url: str, panel: Panel, form: str) -> Run:
         connection.execute("DROP TABLE IF EXISTS raw")
         connection.execute(_RAW)
         connection.commit()
-        began = time.perf_counter()
+        clock = Clock(connection.info.backend_pid)
         into = f"COPY raw FROM STDIN (FORMAT {form})"
         with connection.cursor().copy(into) as copied:
             for piece in pieces:
                 copied.write(piece)
         connection.commit()
-        seconds = time.perf_counter() - began
+        seconds, cpu_s = clock.read()
         connection.execute("DROP TABLE raw")
-    return Run(seconds)
+    return Run(seconds, cpu_s)
 
 
 def export(url: str, tenant_id: int) -> Run:
@@ -156,7 +164,7 @@ def export(url: str, tenant_id: int) -> Run:
             batch.num_rows
             for batch in observation_export.stream_many(connection, series=named)
         )
-    return Run(time.perf_counter() - began, _peak_mb(), rows)
+    return Run(time.perf_counter() - began, 0.0, peak_mb(), rows)
 
 
 def read(url: str, tenant_id: int, stretch: dict[str, Any]) -> Run:
@@ -165,11 +173,15 @@ def read(url: str, tenant_id: int, stretch: dict[str, Any]) -> Run:
     series_id = int(_number(url, "SELECT min(id) FROM series"))
     times = []
     with database.tenant(tenant_id) as connection:
+        backend = connection.exec_driver_sql(_BACKEND).scalar_one()
         for _ in range(_REPEATS + 2):
-            began = time.perf_counter()
+            clock = Clock(backend)
             found = observations.read(connection, series_id=series_id, **stretch)
-            times.append(time.perf_counter() - began)
-    return Run(statistics.median(times[2:]), _peak_mb(), len(found[0]))
+            times.append(clock.read())
+    seconds, cpu_s = zip(*times[2:], strict=True)
+    return Run(
+        statistics.median(seconds), statistics.mean(cpu_s), peak_mb(), len(found[0])
+    )
 
 
 def _text(panel: Panel) -> Iterator[bytes]:
@@ -210,23 +222,10 @@ def _numbers(batch: "pa.RecordBatch", panel: Panel) -> "pa.Array":
     return pa.array(batch["row_no"].to_numpy() // panel.hours, pa.int32())
 
 
-def _peak_mb() -> float:
-    """Return the most memory this process ever had resident."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
-
-
 def _number(url: str, query: str) -> float:
     with psycopg.connect(url) as connection:
         row = connection.execute(query).fetchone()  # type: ignore[call-overload]
     return float(row[0])
-
-
-def alone(act: Callable[..., Run], *arguments: Any) -> Run:
-    """Run a step in a new process."""
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
-        return pool.submit(act, *arguments).result()
 
 
 def compare(
@@ -239,6 +238,7 @@ def compare(
         statistics.median(rows / run.seconds for run in runs),
         statistics.median(text.seconds / run.seconds for run, (text, _) in pairs),
         statistics.median(binary.seconds / run.seconds for run, (_, binary) in pairs),
+        statistics.median(text.cpu_s / run.cpu_s for run, (text, _) in pairs),
         max(run.peak_mb for run in runs),
         statistics.median(run.wal_mb for run in runs),
         AIMS.get(name),
@@ -250,7 +250,7 @@ def measure(postgres: Any, plan: Plan) -> list[Line]:
     bare: list[tuple[Run, Run]] = []
     runs: dict[str, list[Run]] = {name: [] for name in AIMS}
     for number in range(plan.rounds):
-        url, tenant_id = _database(postgres, f"loading_{number}")
+        url, tenant_id = new_database(postgres, f"loading_{number}")
         for name in AIMS:
             revised = 0.05 if "revised" in name else 0.0
             panel = Panel(plan.rows, plan.hours, revised)
@@ -269,7 +269,7 @@ def measure(postgres: Any, plan: Plan) -> list[Line]:
 
 def large(postgres: Any, plan: Plan) -> list[Line]:
     """Load many rows once and once more, beside bare copies of as many."""
-    url, tenant_id = _database(postgres, "loading_big")
+    url, tenant_id = new_database(postgres, "loading_big")
     panel = Panel(plan.big, plan.hours)
     runs = [alone(load, url, tenant_id, panel, day) for day in range(2)]
     bare = [(alone(copy, url, panel, "text"), alone(copy, url, panel, "binary"))]
@@ -286,7 +286,7 @@ def reads(postgres: Any, plan: Plan) -> list[tuple[str, Run, float, float]]:
     Returns:
         Of each: its name, the run, and the aims in ms and in MB; 0 for none.
     """
-    url, tenant_id = _database(postgres, "loading_reads")
+    url, tenant_id = new_database(postgres, "loading_reads")
     points = plan.rows // 10
     for day, revised in enumerate((0.0, 0.83)):
         alone(load, url, tenant_id, Panel(plan.rows, points, revised), day)
@@ -308,7 +308,8 @@ def reads(postgres: Any, plan: Plan) -> list[tuple[str, Run, float, float]]:
     return found
 
 
-def _database(postgres: Any, name: str) -> tuple[str, int]:
+def new_database(postgres: Any, name: str) -> tuple[str, int]:
+    """Make a database with all tables; return its address and a tenant."""
     url = postgres.create_database(name)
     migrate.upgrade(url)
     database = Database(url, pool_size=0, name="bench")
@@ -318,7 +319,10 @@ def _database(postgres: Any, name: str) -> tuple[str, int]:
 
 def table(lines: Sequence[Line]) -> str:
     """Return the loads as a table."""
-    head = ("", "rows/s", "of text", "of binary", "aim", "", "MB", "WAL MB")
+    head = (
+        *("", "rows/s", "of text", "aim", "", "of text, CPU", "of binary", "MB"),
+        "WAL MB",
+    )
     return draw(
         head,
         [
@@ -326,9 +330,10 @@ def table(lines: Sequence[Line]) -> str:
                 line.name,
                 f"{line.rows_per_s:,.0f}",
                 f"{line.of_text:.1%}",
-                f"{line.of_binary:.1%}",
                 f">= {line.aim:.0%}" if line.aim else "",
                 verdict(line.of_text >= line.aim if line.aim else None),
+                f"{line.of_text_cpu:.1%}",
+                f"{line.of_binary:.1%}",
                 f"{line.peak_mb:.0f}",
                 f"{line.wal_mb:,.1f}",
             )
@@ -344,9 +349,10 @@ def reads_table(found: Sequence[tuple[str, Run, float, float]]) -> str:
         ms = run.seconds * 1_000
         aim = f"< {most_ms:.0f} ms" if most_ms else f"< {most_mb:.0f} MB"
         met = ms < most_ms if most_ms else run.peak_mb < most_mb
-        numbers = (f"{run.changed:,}", f"{ms:,.1f}", f"{run.peak_mb:.0f}")
+        cpu = f"{run.cpu_s * 1_000:,.0f}" if run.cpu_s else ""
+        numbers = (f"{run.changed:,}", f"{ms:,.1f}", cpu, f"{run.peak_mb:.0f}")
         rows.append((name, *numbers, aim, verdict(met)))
-    return draw(("", "points", "ms", "MB", "aim", ""), rows)
+    return draw(("", "points", "ms", "CPU ms", "MB", "aim", ""), rows)
 
 
 def main(words: list[str]) -> None:

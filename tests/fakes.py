@@ -38,6 +38,11 @@ class FakeContext:
             raise JobCancelled
         self.steps.append((done, total, unit, message))
 
+    def look(self) -> None:
+        """See JobContext.look."""
+        if self.cancelled:
+            raise JobCancelled
+
     def read(self) -> AbstractContextManager[Connection]:
         """See JobContext.read."""
         assert self.database is not None, "this context was made without a database"

@@ -65,7 +65,7 @@ class Stack:
         while time.monotonic() < ends_at:
             self.supervisor.tend()
             try:
-                answer = requests.get(f"{self.base}/ready", timeout=5)
+                answer = requests.get(f"{self.base}/ready", timeout=20)
             except requests.RequestException as error:
                 told = str(error)
             else:

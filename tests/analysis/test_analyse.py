@@ -46,17 +46,15 @@ def test_a_clean_series_spends_its_false_alarm_budget(sensitivity, budget):
     assert max(shares) <= 2 * budget
 
 
-def test_the_newest_point_alone_keeps_the_budget_too():
+def test_points_judged_from_the_past_keep_the_budget_too():
     flagged = [
-        judge(clean(1500, seed=seed)[:count], sensitivity=80, mode="latest").is_anomaly
+        judge(clean(2400, seed=seed), sensitivity=75, mode="replay").is_anomaly[400:]
         for seed in range(4)
-        for count in range(900, 1500, 12)
     ]
-    budget = 10 ** (80 / 25 - 5)
-    assert budget / 2 <= np.mean(flagged) <= budget * 2
+    assert 0.5e-2 <= np.mean(flagged) <= 1.5e-2
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(
     seed=st.integers(0, 10_000),
     sensitivity=st.integers(0, 100),
@@ -81,7 +79,7 @@ def test_a_point_is_flagged_exactly_where_it_leaves_its_bounds(
     assert ((result.score >= 0) & (result.score < 1)).all()
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=8)
 @given(
     seed=st.integers(0, 10_000),
     pair=st.tuples(st.integers(0, 100), st.integers(0, 100)),
@@ -94,7 +92,7 @@ def test_more_sensitivity_never_flags_less(seed, pair):
     np.testing.assert_array_equal(low.score, high.score)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=8)
 @given(
     seed=st.integers(0, 10_000),
     shift=st.floats(-1e4, 1e4),

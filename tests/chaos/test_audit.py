@@ -379,9 +379,9 @@ NOT_DRAWN = {
     # They look at the registry or at what other jobs stored, so what they have to
     # give does not follow from their number.
     *("forecast.monitor", "forecast.train", "forecast.whatif"),
-    *("model.promote", "model.rollback"),
+    *("model.promote", "model.rollback", "analysis.watch", "analysis.evaluate"),
     # They ask a source, or read what other runs kept.
-    *("ingest.freshness", "ingest.probe", "ingest.replay"),
+    *("ingest.freshness", "ingest.probe", "ingest.reconcile", "ingest.replay"),
 }
 
 

@@ -1,0 +1,227 @@
+"""An exact search for the best split of a series into constant or straight pieces."""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
+
+SHORTEST_PIECE = 5
+# Points on both sides of a joint that tell a step from a bend, and how far the place
+# of the joint may be off.
+_BESIDE, _OFF = 15, 5
+# Steps over which a change is a ramp and no step.
+_RAMP = 3
+# By how much a step must explain more than a bend, in numbers of a model.
+_MARGIN = 1.5
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Running sums from which the misfit of any piece follows at once.
+
+    Attributes:
+        values: (n + 1, m) of the values, a column each series.
+        squares: (n + 1, m) of their squares.
+        moments: (n + 1, m) of values times their place.
+        straight: fit a line to a piece, else a constant.
+    """
+
+    values: Floats
+    squares: Floats
+    moments: Floats
+    straight: bool
+
+    def misfit(self, starts: Places | int, stops: Places | int) -> Floats:
+        """Return the sums of squared residuals of the pieces, (k, m) or (m,)."""
+        starts, stops = np.asarray(starts)[..., None], np.asarray(stops)[..., None]
+        count = stops - starts
+        total = _over(self.values, starts, stops)
+        found = _over(self.squares, starts, stops) - total**2 / count
+        if self.straight:
+            middle = (starts + stops - 1) / 2
+            lean = _over(self.moments, starts, stops) - middle * total
+            # The sum of squared places of a piece around their middle.
+            width = count * (count**2 - 1.0) / 12
+            found = found - lean**2 / np.maximum(width, 0.5)
+        return np.asarray(np.maximum(found, 0.0))
+
+
+def _over(sums: Floats, starts: Places, stops: Places) -> Floats:
+    return np.asarray(sums[stops[..., 0]] - sums[starts[..., 0]])
+
+
+def running_sums(values: Floats, *, straight: bool) -> Sums:
+    """Return the sums of values, (n,) or (n, m) without NaN; they should be centred."""
+    table = values.reshape(len(values), -1)
+    places = np.arange(len(values))[:, None]
+    zero = np.zeros((1, table.shape[1]))
+    return Sums(
+        values=np.concatenate([zero, np.cumsum(table, axis=0)]),
+        squares=np.concatenate([zero, np.cumsum(table**2, axis=0)]),
+        moments=np.concatenate([zero, np.cumsum(table * places, axis=0)]),
+        straight=straight,
+    )
+
+
+def best_splits(samples: Floats, *, straight: bool) -> tuple[Places, Floats]:
+    """Return where each series is best split in two, and what the split gains.
+
+    Args:
+        samples: (n, m) a column each series, no NaN; n is at least ten.
+        straight: Pieces are lines, else constants.
+
+    Returns:
+        (m,) places, and (m,) by how much the sums of squares shrink.
+
+    Example:
+        >>> places, gains = best_splits(np.repeat([[0.0], [4.0]], 5, 0), straight=False)
+        >>> places.tolist(), gains.tolist()
+        ([5], [40.0])
+    """
+    count = len(samples)
+    sums = running_sums(samples - np.mean(samples, axis=0), straight=straight)
+    joints = np.arange(SHORTEST_PIECE, count - SHORTEST_PIECE + 1)
+    apart = sums.misfit(0, joints) + sums.misfit(joints, count)
+    best = np.argmin(apart, axis=0)
+    gains = sums.misfit(0, count) - apart[best, np.arange(apart.shape[1])]
+    return joints[best], np.asarray(gains)
+
+
+def find_breaks(
+    values: Floats, *, penalty: float, straight: bool = False
+) -> tuple[float, list[int]]:
+    """Return the least cost of a split, and where all pieces but the first begin.
+
+    Args:
+        values: (n,), or (n, m) for several series with common places; any unit, no
+            NaN.
+        penalty: Cost of one more piece, in squared units.
+        straight: Pieces are lines, else constants.
+
+    Returns:
+        The misfit plus the penalty for each break; places in rising order. Every
+        piece has at least five points.
+
+    References:
+        Killick, Fearnhead and Eckley (2012), doi:10.1080/01621459.2012.737745.
+
+    Example:
+        >>> find_breaks(np.repeat([0.0, 5.0], 10), penalty=3.0)
+        (3.0, [10])
+    """
+    count, least = len(values), SHORTEST_PIECE
+    sums = running_sums(values - np.mean(values, axis=0), straight=straight)
+    best = np.full(count + 1, np.inf)
+    best[0] = -penalty
+    previous = np.zeros(count + 1, dtype=np.int64)
+    starts, ends = np.zeros((2, 0), dtype=np.int64)
+    for stop in range(least, count + 1):
+        kept = ends > stop
+        starts = np.append(starts[kept], stop - least)
+        ends = np.append(ends[kept], count + 1)
+        misfits = sums.misfit(starts, stop).sum(axis=1)
+        candidates = best[starts] + misfits + penalty
+        choice = int(np.argmin(candidates))
+        best[stop], previous[stop] = candidates[choice], starts[choice]
+        # A start that loses to a break here is done for, but only from where a
+        # piece that begins here is long enough.
+        beaten = candidates - penalty > best[stop]
+        ends[beaten] = np.minimum(ends[beaten], stop + least)
+    found, stop = [], int(previous[count])
+    while stop > 0:
+        found.append(stop)
+        stop = int(previous[stop])
+    return float(best[count]), found[::-1]
+
+
+def fitted(values: Floats, edges: list[int], *, straight: bool) -> Floats:
+    """Return the line or the mean of each piece between the edges, (n,) or (n, m)."""
+    found = np.empty(values.shape)
+    for start, stop in pairwise(edges):
+        piece = values[start:stop]
+        found[start:stop] = np.mean(piece, axis=0)
+        if straight and stop - start > 1:
+            places = np.arange(stop - start) - (stop - start - 1) / 2
+            slopes = places @ (piece - found[start]) / float(places @ places)
+            found[start:stop] += np.multiply.outer(places, slopes)
+    return found
+
+
+def persistence(residuals: Floats) -> float:
+    """Return the correlation of residuals with the one before, in [0, 0.99]."""
+    total = float(np.sum(residuals**2))
+    if total <= 0:
+        return 0.0
+    echo = float(np.sum(residuals[1:] * residuals[:-1])) / total
+    return float(np.clip(echo, 0.0, 0.99))
+
+
+def is_step(values: Floats, place: int, *, low: int, high: int) -> bool:
+    """Say whether a series steps at a joint of two pieces, or only bends there.
+
+    Two free lines are compared with one that has two knees, by the BIC, on the
+    points near the joint.
+
+    Args:
+        values: (n,) any unit, no NaN.
+        place: Where the second piece begins, up to three points off.
+        low: Where the first piece begins.
+        high: Where the second one ends.
+
+    Example:
+        >>> noise = np.random.default_rng(0).normal(size=40)
+        >>> ramp = np.maximum(np.arange(40.0) - 20, 0)
+        >>> jump = np.repeat([0.0, 9.0], 20)
+        >>> [is_step(noise + one, 20, low=0, high=40) for one in (ramp, jump)]
+        [False, True]
+    """
+    start, stop = max(low, place - _BESIDE), min(high, place + _BESIDE)
+    near = values[start:stop] - np.mean(values[start:stop])
+    count = len(near)
+    sums = running_sums(near, straight=True)
+    first = max(place - start - _OFF, 2)
+    joints = np.arange(first, max(first + 1, min(place - start + _OFF, count - 2) + 1))
+    free = min(
+        float(sums.misfit(0, joint)[0] + sums.misfit(joint, count)[0])
+        for joint in joints.tolist()
+    )
+    once, twice = _least_bent(near)
+    least = 1e-12 * float(np.sum(near**2))
+    if min(once, twice) <= least:
+        return False
+    # Both ends of each line and the place of each joint are numbers of a model.
+    price = math.log(count)
+    step = count * math.log(max(free, least)) + 5 * price
+    bent = count * math.log(once) + 4 * price, count * math.log(twice) + 6 * price
+    return step < min(bent) - _MARGIN * price
+
+
+def _least_bent(values: Floats) -> tuple[float, float]:
+    """Return the least sums of squares around lines with one and with two knees."""
+    count = len(values)
+    places = np.arange(count)
+    knees = np.arange(1, count - 1)
+    arms = np.maximum(places[:, None] - knees, 0.0)
+    line = np.column_stack([np.ones(count), places - places.mean()])
+    basis = line / np.sqrt(np.sum(line**2, axis=0))
+    rest = values - basis @ (basis.T @ values)
+    arms -= basis @ (basis.T @ arms)
+    products, lean = arms.T @ arms, arms.T @ rest
+    first, second = np.triu_indices(len(knees), k=_RAMP)
+    one, other = lean[first], lean[second]
+    alike = products[first, second]
+    widths = products[first, first], products[second, second]
+    # What a regression on the two arms explains, for every pair of knees.
+    gains = widths[1] * one**2 + widths[0] * other**2 - 2 * alike * one * other
+    gains /= np.maximum(widths[0] * widths[1] - alike**2, 1e-9)
+    total = float(np.sum(rest**2))
+    single = lean**2 / np.maximum(np.diag(products), 1e-9)
+    return (
+        total - float(np.max(single, initial=0.0)),
+        total - float(np.max(gains, initial=0.0)),
+    )

@@ -1,0 +1,1 @@
+"""``make bench-anomaly``: our analysis beside simple baselines and cheap opponents."""
