@@ -165,14 +165,15 @@ def search_breaks(blocks: Floats) -> _Search:
     count, width = table.shape
     ranked = []
     for straight in (False, True):
-        penalty = _PENALTY * width * math.log(count)
+        # A piece has a place, which the series share, and numbers for each of them.
+        penalty = _PENALTY * (width + 1) / 2 * math.log(count)
         _, breaks = find_breaks(table, penalty=penalty, straight=straight)
         rest = table - fitted(table, [0, *breaks, count], straight=straight)
         echo = float(np.mean([_echo(rest[:, one]) for one in range(width)]))
         penalty *= 1 + _PERSISTENT * echo / (1 - echo)
         _, breaks = find_breaks(table, penalty=penalty, straight=straight)
         rest = table - fitted(table, [0, *breaks, count], straight=straight)
-        numbers = width * (2 + straight) * (len(breaks) + 1)
+        numbers = (1 + width * (1 + straight)) * (len(breaks) + 1)
         misfits = np.maximum(np.mean(rest**2, axis=0), _NOISELESS)
         criterion = count * float(np.sum(np.log(misfits)))
         criterion += _WEIGHT * numbers * math.log(count)

@@ -3,7 +3,7 @@
 They live apart from `analysis.analyse` so that events and change points can build
 them without importing the pipeline that calls them.
 
-The two ways in:
+The ways in:
 
 - `analysis.analyse.analyse(values, times=, options=) -> Analysis` for a stretch of a
   series. Mode "batch" judges every point in hindsight, "replay" judges every point
@@ -15,6 +15,7 @@ The two ways in:
   been given the points of a series answers what "replay" and "latest" answer.
   Labels and calendars are options of both. When they change for times that a stream
   has passed, start a new stream from the history.
+- `analysis.together.analyse_together` for several aligned series.
 """
 
 import math

@@ -80,6 +80,7 @@ FROM {rows} AS l JOIN obs_stage_series AS m USING (series_no)
 LEFT JOIN obs_current AS c ON c.series_id = m.series_id AND c.ts = l.ts
     AND c.tenant_id = :tenant_id AND c.ts BETWEEN :first AND :last
 WHERE {good} AND c.value IS DISTINCT FROM l.value
+    AND (c.known_from > CAST(:outdated_by AS timestamptz)) IS NOT TRUE
 ORDER BY m.series_id, l.ts
 """
 # To sort both sides takes half as long again as a hash table in pieces.
@@ -123,10 +124,13 @@ class Knowing(TypedDict, total=False):
             when they were fetched; the ``now`` of the load if it is left out.
         basis: what that rests on: "observed", or "assumed" for a time that was made up
             by a rule. Rows that say when they were published are "published".
+        outdated_by: current values that are known since after this instant came later
+            than these rows, and stay; None where the rows are the latest there is.
     """
 
     known_from: datetime
     basis: Literal["observed", "assumed", "published"]
+    outdated_by: datetime | None
 
 
 @dataclass(frozen=True)
@@ -185,7 +189,8 @@ def merge(
     written = revised = 0
     if rows.windows:
         load = {"tenant_id": tenant_id, "run_id": run_id, "now": now}
-        load |= {"known_from": now, "basis": "observed", **knowing}
+        load |= {"known_from": now, "basis": "observed", "outdated_by": None}
+        load |= knowing
         load["first"] = min(window.first for window in rows.windows)
         load["last"] = max(window.last for window in rows.windows)
         _map(connection, staged, rows.windows, load)

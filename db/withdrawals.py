@@ -37,7 +37,9 @@ SELECT DISTINCT c.series_id, c.ts, c.known_from
 FROM obs_whole AS w JOIN obs_current AS c ON c.series_id = w.series_id
     AND c.ts >= w.start AND c.ts < w.stop
 WHERE c.tenant_id = :tenant_id AND c.ts >= :first AND c.ts < :last
-    AND c.value IS NOT NULL AND NOT EXISTS (
+    AND c.value IS NOT NULL
+    AND (c.known_from > CAST(:outdated_by AS timestamptz)) IS NOT TRUE
+    AND NOT EXISTS (
         SELECT FROM obs_stage AS s WHERE s.series_no = w.series_no AND s.ts = c.ts
     )
 """
@@ -85,7 +87,8 @@ def withdraw(
         windows: what is proven complete. Overlapping ones are fine.
         run_id: what the versions without a number name as their origin.
         now: when the load runs.
-        knowing: since when the values are known to be gone, if not since ``now``.
+        knowing: since when the values are known to be gone, if not since ``now``; and
+            since when a value came later than what the source gave.
 
     Returns:
         How many values were withdrawn.
@@ -130,6 +133,7 @@ def _given(
     numbers = {key: number for number, key in enumerate(staged.keys)}
     given: dict[str, Any] = {
         "tenant_id": tenant_id,
+        "outdated_by": None,
         "ids": [found[key].id for key, _, _ in there],
         "numbers": [numbers.get(key, -1) for key, _, _ in there],
         "starts": [start for _, start, _ in there],

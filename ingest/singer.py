@@ -82,6 +82,8 @@ class SingerTransport:
                     in_memory=wire.in_memory,
                     most_bytes=wire.most_bytes,
                 )
+                if messages.confused:
+                    _ended(tap)  # nobody reads on, and a full pipe would hold it
                 code = tap.wait()
             finally:
                 late = not timer.is_alive()
@@ -90,7 +92,8 @@ class SingerTransport:
             if late:
                 raise Unreachable(f"the tap did not end within {wire.total_s:g} s")
             if code or messages.confused:
-                return self._failure(_FAILED if code else _CONFUSED, log, messages)
+                status = _CONFUSED if messages.confused else _FAILED
+                return self._failure(status, log, messages)
         state = self._redactor.header(json.dumps(messages.state))
         headers = {"content-type": "application/x-ndjson", "x-singer-state": state}
         return Answer(

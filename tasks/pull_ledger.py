@@ -58,8 +58,19 @@ def record(
     partition: "Partition",
     context: JobContext,
     ended: Ended,
+    *,
+    job_id: str | None = None,
 ) -> None:
-    """Write how a partition ended into the ledger."""
+    """Write how a partition ended into the ledger.
+
+    Args:
+        connection: a transaction of the tenant.
+        one: the source.
+        partition: what was read.
+        context: of the job that reads it.
+        ended: how that went.
+        job_id: the job whose answers it was parsed from, if it is another one.
+    """
     window = source_ledger.Window(
         partition_id=partition.id,
         start_at=partition.start,
@@ -69,7 +80,7 @@ def record(
         reason=ended.reason or None,
         detail=ended.detail or None,
         run_id=run_id(context),
-        job_id=context.job_id,
+        job_id=job_id or context.job_id,
         counts={**ended.counts, "quality": dict(ended.quality)},
         finished_at=context.now,
     )

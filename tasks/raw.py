@@ -58,14 +58,19 @@ class Keeping:
         self._source_id = source_id
         self._partition = partition
         self._store = store(context)
-        self._kept = _found(context, partition, context.job_id)
+        found = _found(context, partition, context.job_id)
+        self._kept = {
+            fingerprint: row
+            for fingerprint, row in found.items()
+            if self._store.holds(row.sha256)
+        }
         self.asked = 0
         """Requests that went to the source."""
 
     def send(self, request: "Request") -> "Answer":
         """See ingest.exchange.Transport."""
         known = self._kept.get(request.fingerprint)
-        if known is not None and self._store.holds(known.sha256):
+        if known is not None:
             return answer(known, self._store)
         self.asked += 1
         return self._live.send(request)
@@ -122,6 +127,7 @@ class Archived:
         job_id: str,
     ) -> None:
         """Look up what the job was answered for the partition."""
+        self.job_id = job_id
         self._store = store(context)
         self.kept = _found(context, partition, job_id)
 
