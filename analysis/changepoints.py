@@ -11,11 +11,11 @@ from analysis.pieces import (
     best_splits,
     find_breaks,
     fitted,
-    is_step,
     persistence,
 )
 from analysis.records import ChangePoint
 from analysis.robust import rounding_floor
+from analysis.steps import is_step
 from analysis.wording import show_number, show_time
 
 Floats = NDArray[np.float64]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.relations import Lead, find_lead
+from analysis.leads import Lead, find_lead
 from analysis.runs import find_runs
 
 Floats = NDArray[np.float64]

@@ -12,8 +12,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.pieces import SHORTEST_PIECE, find_breaks, fitted, is_step, persistence
+from analysis.pieces import SHORTEST_PIECE, find_breaks, fitted, persistence
 from analysis.robust import NORMAL_MEDIAN_SIZE, rounding_floor
+from analysis.steps import is_step
 
 Floats = NDArray[np.float64]
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from analysis.groups import Group, Member
-from analysis.relations import Lead, RelationChange
+from analysis.leads import Lead
+from analysis.relations import RelationChange
 from analysis.wording import show_time
 
 # What is named one by one; the rest is counted.

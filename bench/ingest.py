@@ -25,7 +25,7 @@ from bench.loading import Panel, Run, new_database
 from bench.servers import running_servers
 
 _MOST_MB = 300
-_LINE = 45  # bytes of a row of an uploaded file, about
+_LINE = 59  # bytes of a row of an uploaded file, about
 _BAD_EVERY = 100_000
 _HOURS = 2_000
 _TENTH = 10

@@ -84,6 +84,19 @@ _DELIVERED = text("""
 SELECT state, count(*) AS total FROM webhook_deliveries
 WHERE ended_at > now() - :lately * interval '1 minute' GROUP BY state
 """)
+# A channel is a webhook underneath; its deliveries are the messages of alerts.
+_UNDELIVERED = text("""
+SELECT CASE WHEN state = 'pending' AND attempts > 0 THEN 'retrying' ELSE state END
+    AS state, count(*) AS total
+FROM webhook_deliveries AS one JOIN webhooks ON webhooks.id = webhook_id
+WHERE channel IS NOT NULL AND (state = 'pending'
+    OR state = 'failed' AND ended_at > now() - :lately * interval '1 minute')
+GROUP BY 1
+""")
+_INCIDENTS = text("""
+SELECT severity, count(*) AS total FROM incidents WHERE state <> 'resolved'
+GROUP BY severity
+""")
 _SILENT = text("""
 SELECT role, count(*) AS total FROM processes
 WHERE seen_at <= now() - :stale * interval '1 second'
@@ -149,7 +162,11 @@ class Deliveries:
 
 @dataclass(frozen=True)
 class Counts:
-    """What the tables say right now; durations and ages in seconds."""
+    """What the tables say right now; durations and ages in seconds.
+
+    ``incidents`` are those that go on, by severity, ``undelivered`` the messages of
+    alerts that did not arrive, by state.
+    """
 
     live: list[Live]
     ended: list[Ended]
@@ -157,6 +174,8 @@ class Counts:
     outbox: list[Waiting]
     deliveries: Deliveries
     silent: Mapping[str, int]
+    incidents: Mapping[str, int]
+    undelivered: Mapping[str, int]
 
 
 def counts(connection: Connection) -> Counts:
@@ -168,6 +187,8 @@ def counts(connection: Connection) -> Counts:
         [Waiting(**row) for row in _rows(connection, _OUTBOX)],
         _deliveries(connection),
         _totals(connection, _SILENT, "role", stale=STALE_AFTER_S),
+        _totals(connection, _INCIDENTS, "severity"),
+        _totals(connection, _UNDELIVERED, "state"),
     )
 
 

@@ -104,6 +104,11 @@ WHERE tenant_id = :tenant_id AND source_id = :source_id AND state = 'held'
     AND (CAST(:partition_id AS text) IS NULL OR partition_id = :partition_id)
     AND (CAST(:ids AS bigint[]) IS NULL OR id = ANY (:ids))
 """)
+_SETTLE = text("""
+UPDATE quarantine SET state = 'replayed'
+WHERE tenant_id = :tenant_id AND source_id = :source_id AND state = 'held'
+    AND partition_id = :partition_id AND run_id <> :run_id
+""")
 _COUNTS = text("""
 SELECT code, count(*) FROM quarantine
 WHERE tenant_id = :tenant_id AND source_id = :source_id AND state = 'held'
@@ -199,9 +204,6 @@ def mark(
 ) -> int:
     """Give held rows another state; return how many there were.
 
-    A replay marks the rows of its partition ``replayed`` before it adds those that are
-    still bad, which are then held again.
-
     Args:
         connection: a transaction of the tenant.
         tenant_id: whose source it is.
@@ -220,6 +222,23 @@ def mark(
             "ids": None if ids is None else list(ids),
         },
     ).rowcount
+
+
+def settle(connection: Connection, *, tenant_id: int, load: Load) -> int:
+    """Mark as replayed what was held of a partition and is not bad any more.
+
+    To be called after ``add``: until it commits, nobody else can add these rows.
+
+    Args:
+        connection: the transaction that ends the replay.
+        tenant_id: whose source it is.
+        load: the replay; what it has held stays held.
+
+    Returns:
+        How many rows there were.
+    """
+    given = {**vars(load), "tenant_id": tenant_id}
+    return connection.execute(_SETTLE, given).rowcount
 
 
 def held_counts(

@@ -11,9 +11,11 @@ from tasks import pull
 from tasks.catalog import Limits, Params, job_type
 from tasks.context import JobContext, Outcome
 from tasks.errors import FieldError, InvalidData
+from tasks.pull_ledger import run_id
 from tasks.source_plan import Opened, SourceName, opened
 
 _MOST = 500
+"""Partitions of one transaction; ``left`` of the result counts those beyond."""
 
 
 class ReplayParams(Params):
@@ -39,11 +41,11 @@ def replay(params: ReplayParams, context: JobContext) -> Outcome:
         raise InvalidData(detail, (FieldError("/params/partition", detail),))
 
     def store(connection: Connection) -> Mapping[str, Any]:
-        windows = []
-        for number, partition_id in enumerate(wanted):
-            context.progress(number, len(wanted), "partitions", partition_id)
+        windows, now = [], wanted[:_MOST]
+        for number, partition_id in enumerate(now):
+            context.progress(number, len(now), "partitions", partition_id)
             windows.append(_again(connection, one, partition_id, context))
-        return {"windows": windows}
+        return {"windows": windows, "left": len(wanted) - len(now)}
 
     return Outcome({"source": one.source.name}, store)
 
@@ -62,7 +64,7 @@ def _wanted(
         kept = [one for one in kept if one in held]
     if params.partition is not None:
         kept = [one for one in kept if one == params.partition]
-    return kept[:_MOST]
+    return kept
 
 
 def _again(
@@ -89,11 +91,10 @@ def _again(
     if window is None or job_id is None:
         return {"partition": partition_id, "state": "failed", "reason": "not_kept"}
     partition = Partition(partition_id, window.start_at, window.end_at, window.part)
-    quarantine.mark(
-        connection,
-        tenant_id=tenant_id,
-        source_id=source_id,
-        state="replayed",
-        partition_id=partition_id,
-    )
-    return pull.pulled_again(connection, one, partition, context, job_id=job_id)
+    told = pull.pulled_again(connection, one, partition, context, job_id=job_id)
+    if told["state"] != "failed":
+        load = quarantine.Load(
+            source_id=source_id, partition_id=partition_id, run_id=run_id(context)
+        )
+        quarantine.settle(connection, tenant_id=tenant_id, load=load)
+    return told

@@ -78,7 +78,7 @@ def clearly(one: Opened, context: JobContext) -> Iterator[None]:
         SourceUnavailable: to be tried again.
         GivenUp: not to be tried again, with what to do about it.
     """
-    from ingest.exchange import NotAllowed, RateLimited
+    from ingest.exchange import NotAllowed, RateLimited, Unreachable
     from ingest.fetch import Refused
     from ingest.placeholders import MissingSecret, UnfitSecret
 
@@ -88,6 +88,8 @@ def clearly(one: Opened, context: JobContext) -> Iterator[None]:
         _refused(one, context, error)
     except RateLimited as error:
         later(context, "rate_limited", error.detail, wait_s=error.wait_s)
+    except Unreachable as error:
+        later(context, "transient", str(error), wait_s=None)
     except (MissingSecret, UnfitSecret, NotAllowed, InvalidData) as error:
         raise GivenUp(_unusable(one, error)) from error
 

@@ -51,8 +51,11 @@ class Reading:
         )
         for exchange in found:
             page = exchange.page
+            sha256 = self._archived.sha256(exchange.request)
             self.verdicts.add(page.verdict.cls)
             if page.verdict.cls in ("metadata", "ignored"):
+                # A file that is passed over has a rejected row that tells of it.
+                yield from self.tally.good_rows(self._mapped(page.batches, sha256))
                 continue
             at = exchange.answer.fetched_at
             self.fetched_at = min(at, self.fetched_at or at)
@@ -60,7 +63,6 @@ class Reading:
             self.drift |= dict.fromkeys(page.drift)
             self.total = page.total if page.total is not None else self.total
             self.complete = self.complete and page.complete
-            sha256 = self._archived.sha256(exchange.request)
             yield from self.tally.good_rows(self._mapped(page.batches, sha256))
 
     def key(self, local: str) -> str:

@@ -1,6 +1,7 @@
 """A run of a source: planned into partitions, read in parts, and judged as a whole."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from tasks.source_plan import (
     opened,
     partition_of,
     partition_params,
+    paused,
     planned,
 )
 
@@ -25,10 +27,15 @@ def split(params: RunParams, context: JobContext) -> Sequence[Params]:
 
     They carry the window of the whole run. A backfill that is tried again has no part
     for what was read before.
+
+    Raises:
+        InvalidData: the source is paused, or there is none of the name.
     """
     if params.partition is not None:
         return [params]
     one = opened(context, name=params.source)
+    if not one.source.enabled:
+        raise paused(one.source.name)
     plan = planned(one, context, mode=params.mode, start=params.start, end=params.end)
     partitions = plan.partitions
     if params.mode == "backfill":
@@ -39,12 +46,25 @@ def split(params: RunParams, context: JobContext) -> Sequence[Params]:
                 source_id=one.source.id,
                 job_id=context.job_id,
             )
-        partitions = tuple(each for each in partitions if each.id not in ended)
+        partitions = tuple(each for each in partitions if not was_read(each.id, ended))
     window = {"start": plan.start, "end": plan.end, "tier": plan.tier}
     return [
         params.model_copy(update={"partition": each, **window})
         for each in partition_params(partitions)
     ]
+
+
+def was_read(partition_id: str, ended: AbstractSet[str]) -> bool:
+    """Return whether a partition was read whole, at once or in halves.
+
+    Example:
+        >>> was_read("p", {"p/a", "p/b/a", "p/b/b"}), was_read("p", {"p/a", "p/b/a"})
+        (True, False)
+    """
+    if partition_id in ended:
+        return True
+    begun = any(one.startswith(f"{partition_id}/") for one in ended)
+    return begun and all(was_read(f"{partition_id}/{half}", ended) for half in "ab")
 
 
 def run(params: RunParams, context: JobContext) -> Outcome:

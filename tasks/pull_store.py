@@ -4,6 +4,7 @@ All of it is one transaction: versions, current values, tombstones, quarantine, 
 ledger and the watermarks appear together or not at all.
 """
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from db import loads, raw_upkeep, source_progress, withdrawals
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from ingest.contract import Partition
     from ingest.quality import QualityRules, RowCounts
 
+_CLOCKS = timedelta(seconds=1)
+"""By so much the clocks of workers may differ."""
+
 RULES = ("max_rejected", "max_rejected_share", "min_score", "max_withdrawn_share")
 
 
@@ -30,7 +34,7 @@ def store(
         SourceUnavailable: the pages together are not what the source declared.
     """
     source_progress.hold(connection, source_id=one.source.id, partition_id=partition.id)
-    context = how.context
+    context, job_id = how.context, how.archived.job_id
     reading = Reading(one, partition, how.archived)
     try:
         # What cannot be read must leave a transaction in which the job can end.
@@ -39,14 +43,14 @@ def store(
     except reading.faults as error:
         ended = Ended("failed", "malformed", str(error))
         with context.note() as noting:
-            record(noting, one, partition, context, ended)
+            record(noting, one, partition, context, ended, job_id=job_id)
         return ended
     ended = _Publishing(connection, one, partition, how, (reading, staged)).publish()
     if ended.state in ("failed", "held"):
         with context.note() as noting:
-            record(noting, one, partition, context, ended)
+            record(noting, one, partition, context, ended, job_id=job_id)
     else:
-        record(connection, one, partition, context, ended)
+        record(connection, one, partition, context, ended, job_id=job_id)
     return ended
 
 
@@ -85,13 +89,16 @@ class _Publishing:
                 run_id=run_id(self._context),
                 now=now,
                 known_from=reading.fetched_at or now,
+                outdated_by=self._outdated_by(),
             )
-            self._refuse_incomplete(loaded)
+            short = self._short(loaded)
             withdrawn, stored = self._withdraw(loaded)
             counts = self._counts(loaded, withdrawn, stored)
             held = _why_held(counts, self._rules())
-            if held is not None:
+            if held is not None or short is not None:
                 savepoint.rollback()
+        if short is not None:
+            return self._incomplete(short)
         quality = _quality(counts)
         if held is not None:
             told = {"rejected": counts.rejected, "missing": counts.missing}
@@ -123,7 +130,8 @@ class _Publishing:
         if "not_available" in reading.verdicts:
             detail = "the source says that there is nothing yet, or not that day"
             return Ended("not_available", "not_available", detail, told)
-        return Ended("empty", counts=told)
+        short = self._short(None)
+        return Ended("empty", counts=told) if short is None else self._incomplete(short)
 
     def _held(self, loaded: loads.Loaded | None, ended: Ended) -> Ended:
         """Keep the bad rows even if the job fails for them."""
@@ -131,13 +139,30 @@ class _Publishing:
             self._quarantine(connection, loaded)
         return ended
 
-    def _refuse_incomplete(self, loaded: loads.Loaded) -> None:
-        """Fail unless there are as many distinct rows as the source declared."""
-        tally, total = self._reading.tally, self._reading.total
-        distinct = loaded.written + loaded.revised + loaded.unchanged
-        seen = distinct + tally.missing + tally.rejected_total + loaded.conflicting
-        if total is None or seen >= total:
-            return
+    def _outdated_by(self) -> datetime | None:
+        """Return since when a value came later than these answers, and stays.
+
+        A run that was held up, and a replay, bring what was true before.
+        """
+        fetched_at = self._reading.fetched_at
+        return None if fetched_at is None else fetched_at + _CLOCKS
+
+    def _short(self, loaded: loads.Loaded | None) -> str | None:
+        """Return what to say where rows lack that the source declared, or None."""
+        counts, total = self._counts(loaded, 0, 0), self._reading.total
+        if total is None or counts.seen >= total:
+            return None
+        return f"{counts.seen} distinct rows of {total} that were declared"
+
+    def _incomplete(self, detail: str) -> Ended:
+        """Have all asked again as long as there are attempts; a replay asks nothing.
+
+        Raises:
+            SourceUnavailable: there are attempts left.
+        """
+        ended = Ended("failed", "incomplete", detail)
+        if self._how.archived.job_id != self._context.job_id:
+            return ended
         with self._context.note() as connection:
             raw_upkeep.spoil(
                 connection,
@@ -145,8 +170,9 @@ class _Publishing:
                 job_id=self._context.job_id,
                 partition_id=self._partition.id,
             )
-        detail = f"incomplete: {seen} distinct rows of {total} that were declared"
-        raise SourceUnavailable(detail)
+        if self._context.final:
+            return ended
+        raise SourceUnavailable(f"incomplete: {detail}")
 
     def _withdraw(self, loaded: loads.Loaded) -> tuple[int, int]:
         """Make tombstones of what a window that is proven whole no longer holds."""
@@ -172,6 +198,7 @@ class _Publishing:
             ],
             run_id=run_id(self._context),
             now=self._context.now,
+            outdated_by=self._outdated_by(),
         )
         return gone, loaded.unchanged + loaded.revised + gone
 

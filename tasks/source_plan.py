@@ -160,11 +160,13 @@ def _since(one: Opened, context: JobContext) -> tuple[datetime, str]:
         latest = source_progress.latest_tiers(
             connection, tenant_id=context.tenant_id, source_id=one.source.id
         )
-    mark = _lowest(marks)
+    mark = _lowest(marks, now=context.now)
     if mark is None:
         return _first(one, context), ""
     widest = due_tier(one.spec.tiers, latest, now=context.now)
-    start = mark - _back(one, widest.back)
+    # Marks of forecasts, and of mistakes, lie ahead; what is looked back at does not.
+    end = context.now - one.spec.lag
+    start = min(min(mark, end) - _back(one, widest.back), end - _EARLY)
     if one.source.options.get("since") is not None:
         # What lies before the beginning was not wanted then, and is not now.
         start = max(start, min(_first(one, context), mark))
@@ -211,12 +213,18 @@ def _first(one: Opened, context: JobContext) -> datetime:
     return first if first.tzinfo else first.replace(tzinfo=UTC)
 
 
-def _lowest(marks: Mapping[str, datetime | None]) -> datetime | None:
+def _lowest(marks: Mapping[str, datetime | None], *, now: datetime) -> datetime | None:
     known = [mark for mark in marks.values() if mark is not None]
     if not known:
         return None
-    newest = max(known)
+    # Only what lies behind is a measure of who lags; forecasts alone all lie ahead.
+    newest = max([mark for mark in known if mark <= now], default=max(known))
     return min(mark for mark in known if newest - mark <= _LAGGARD)
+
+
+def paused(name: str) -> InvalidData:
+    """Return what a run of a paused source ends with."""
+    return _refused(f"the source {name} is paused; enable it first")
 
 
 def _refused(detail: str) -> InvalidData:

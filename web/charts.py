@@ -1,6 +1,7 @@
 """Vega-Lite specifications of results: the same picture in a page, as SVG and PNG."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
@@ -70,6 +71,59 @@ def analysis_chart(item: Mapping[str, Any], *, unit: str | None) -> dict[str, An
     return _chart(f"Anomalies of {item['unique_id']}", found, layers, unit)
 
 
+def incident_chart(
+    key: str,
+    *,
+    observed: Observed,
+    stretches: Sequence[tuple[datetime, datetime]],
+    unit: str | None,
+) -> dict[str, Any]:
+    """Return the picture of a series of an incident with its stretches marked.
+
+    Args:
+        key: the key of the series.
+        observed: what was observed before, in and after the stretches.
+        stretches: half-open, where the anomalies of the series are.
+        unit: of the values.
+    """
+    points = [{"ts": ts, "value": value} for ts, value in observed]
+    merged = _merged(stretches)
+    flagged = [point for point in points if _within(point["ts"], merged)]
+    spans = [{"ts": a.isoformat(), "end": b.isoformat()} for a, b in merged]
+    layers = [
+        _span(spans),
+        _layer(points, {"type": "line", "color": _INK}, "value", "observed"),
+        _layer(
+            flagged,
+            {"type": "point", "filled": True, "size": 50, "color": _ALARM},
+            "value",
+            "anomaly",
+        ),
+    ]
+    told = f"{len(flagged):,} of {len(points):,} observations are in an anomaly"
+    if len(points) >= MOST_POINTS:
+        told += "; the picture ends here, the incident may not"
+    return _chart(key, told, layers, unit)
+
+
+def _merged(
+    stretches: Sequence[tuple[datetime, datetime]],
+) -> list[tuple[datetime, datetime]]:
+    """Make one stretch of those that touch, so that none is drawn over another."""
+    merged: list[tuple[datetime, datetime]] = []
+    for start, end in sorted(stretches):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _within(ts: str | float | None, merged: list[tuple[datetime, datetime]]) -> bool:
+    at = datetime.fromisoformat(str(ts))
+    return any(start <= at < end for start, end in merged)
+
+
 def _join(
     history: list[dict[str, Any]], steps: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
@@ -128,13 +182,22 @@ def _band(rows: list[dict[str, Any]], low: str, high: str, name: str) -> dict[st
     }
 
 
+def _span(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "data": {"values": rows},
+        "mark": {"type": "rect", "color": _ALARM, "opacity": 0.15},
+        "encoding": {"x": _X, "x2": {"field": "end"}},
+    }
+
+
 def _chart(
     title: str, subtitle: str, layers: list[dict[str, Any]], unit: str | None
 ) -> dict[str, Any]:
     layers = [layer for layer in layers if layer["data"]["values"]]
     for layer in layers:
-        layer["encoding"]["y"]["title"] = unit or "value"
-        layer["encoding"]["y"].setdefault("scale", {"zero": False})
+        if y := layer["encoding"].get("y"):
+            y["title"] = unit or "value"
+            y.setdefault("scale", {"zero": False})
     return {
         "$schema": SCHEMA,
         "title": {"text": title, "subtitle": subtitle},

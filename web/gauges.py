@@ -17,6 +17,7 @@ from db.counts import Counts, Live
 from db.processes import Process
 from db.session import Database
 from tasks.catalog import QUEUES, job_types
+from tasks.grouping import SEVERITIES
 
 _KEPT_S = 1.0
 T = TypeVar("T")
@@ -50,6 +51,7 @@ class TableCollector(Collector):
         yield from _of_live_jobs(now.live)
         yield from _of_ended_jobs(now)
         yield from _of_delivery(now)
+        yield from _of_incidents(now)
         yield from _of_processes(alive, now)
 
 
@@ -159,6 +161,23 @@ def _of_delivery(now: Counts) -> Iterator[Metric]:
         "How long the oldest due webhook delivery waits for its attempt.",
         [],
         [((), now.deliveries.due_s)],
+    )
+
+
+def _of_incidents(now: Counts) -> Iterator[Metric]:
+    yield _gauge(
+        "forebay_open_incidents",
+        "Incidents that go on, by severity.",
+        ["severity"],
+        _by_one(dict.fromkeys(SEVERITIES, 0) | dict(now.incidents)),
+    )
+    none = dict.fromkeys(("pending", "retrying", "failed"), 0)
+    yield _gauge(
+        "forebay_undelivered_notifications",
+        "Messages of alerts that did not arrive: not tried yet, tried in vain, or "
+        f"given up in the last {counts.LATELY_MIN} minutes.",
+        ["state"],
+        _by_one(none | dict(now.undelivered)),
     )
 
 

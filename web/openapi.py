@@ -52,6 +52,9 @@ _ASKED: Mapping[str, Mapping[str, str]] = {
     "post /v1/uploads": {"filename": "A name to find the file again."},
     "get /v1/jobs/{job_id}/events": {"after": "Like Last-Event-ID."},
     "get /v1/events": {"after": "Like Last-Event-ID."},
+    "get /v1/incidents/{incident_id}/chart": {
+        "series": "Which series; by default the first."
+    },
     "get /v1/jobs/{job_id}/chart": {"series": "Which series; by default the first."},
 }
 _BODIES: Mapping[str, tuple[str, ...]] = {

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.pieces import best_splits, find_breaks, fitted, is_step
+from analysis.pieces import best_splits, find_breaks, fitted
+from analysis.steps import is_step
 from tests.analysis import naive
 
 numbers = st.lists(st.integers(-9, 9).map(float), min_size=10, max_size=17)

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.groups import group_departures
-from analysis.relations import find_lead, find_relation_changes
+from analysis.leads import find_lead
+from analysis.relations import find_relation_changes
 
 NAMES = ("a", "b", "c")
 
@@ -33,14 +34,15 @@ def test_the_series_that_left_the_others_is_in_every_broken_pair(seed):
         assert one.p_value < 0.01
 
 
-@settings(deadline=None, max_examples=25)
-@given(seed=st.integers(0, 10_000), persistent=st.booleans())
-def test_what_goes_on_as_before_is_hardly_ever_called_broken(seed, persistent):
-    values = moving_together(seed)
-    if persistent:
-        values = np.random.default_rng(seed).normal(size=(400, 3)).cumsum(axis=0)
-    found = find_relation_changes(values, names=NAMES, **halves())
-    assert len(found) <= 1
+@pytest.mark.parametrize("wandering", [False, True])
+def test_what_goes_on_as_before_is_hardly_ever_called_broken(wandering):
+    broken = 0
+    for seed in range(100):
+        values = moving_together(seed)
+        if wandering:
+            values = np.random.default_rng(seed).normal(size=(400, 3)).cumsum(axis=0)
+        broken += bool(find_relation_changes(values, names=NAMES, **halves()))
+    assert broken <= 7
 
 
 @settings(deadline=None, max_examples=10)

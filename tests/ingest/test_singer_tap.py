@@ -189,3 +189,10 @@ def test_records_without_a_column_are_a_change_and_none_are_empty(world):
     (request,) = source().requests(WINDOW)
     for body, cls in (("", "empty"), ('{"a": 1}\n', "schema_drift")):
         assert source().read(request, made(body), WINDOW).verdict.cls == cls
+
+
+def test_a_tap_that_babbles_on_is_ended_at_once(world, tmp_path):
+    _, source = world
+    endless = source(settings={"floods": True}).requests(WINDOW)[0]
+    found = carrier(tmp_path, wire=Wire(total_s=20)).send(endless)
+    assert (found.status, found.body[:21]) == (502, b"the tap wrote what is")

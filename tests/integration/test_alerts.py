@@ -122,6 +122,8 @@ BAD = {
     ),
     "ForebayWebhooksFail": deliveries(6, "failed", ended="now()")
     + deliveries(5, "delivered", ended="now()"),
+    "ForebayNotificationsLost": "UPDATE webhooks SET channel = 'slack'; "
+    + deliveries(1, "failed", ended="now()"),
 }
 """What is done to a healthy platform's rows so that just this alert fires."""
 

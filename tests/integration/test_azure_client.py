@@ -29,7 +29,7 @@ def stack(postgres_server, rabbitmq_server, tmp_path_factory) -> Iterator[Stack]
         database_url=postgres_server.url("forebay_azure"),
         broker={"FOREBAY_BROKER_URL": rabbitmq_server.add_vhost("azure")},
         folder=tmp_path_factory.mktemp("azure"),
-        workers=(("analysis", 1),),
+        workers=(("analysis,forecast,ingest,system", 1),),
         tuned=TUNED,
     ) as found:
         yield found

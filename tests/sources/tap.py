@@ -23,6 +23,8 @@ def main() -> int:
         return 1
     if config.get("hangs"):
         time.sleep(60)
+    while config.get("floods"):
+        print("INFO: " + "x" * 60_000)
     say(type="SCHEMA", stream="load", schema={}, key_properties=["zone", "ts"])
     for row in json.loads(Path(config["rows"]).read_text(encoding="utf-8")):
         if config["start_date"] <= row["ts"] < config.get("end_date", "9"):

@@ -9,7 +9,7 @@ import pytest
 
 from tasks.errors import SourceRefused
 from tests.sources.bucket import Bucket
-from tests.sources.drop import drop_days
+from tests.sources.drop import drop, drop_days
 from tests.sources.server import serve
 from tests.sources.sftp import PASSWORD, USER, serve_folder
 from tests.sources.tap import command
@@ -181,3 +181,18 @@ def test_a_file_counts_as_whole_once_it_looks_the_same_twice(desk, truth, tmp_pa
     assert desk.run("load", now=NIGHT)["written"] == 0
     desk.run("load", now=NIGHT)
     assert desk.stored() == expected(truth)
+
+
+def test_a_file_that_cannot_be_read_is_told_and_the_others_are_loaded(
+    desk, truth, tmp_path
+):
+    folder = tmp_path / "drop"
+    drop_days(folder, truth, SENT)
+    drop(folder, "20260104_load.csv", b"\xff\xfe no text", SENT)
+    desk.settings = replace(desk.settings, source_folders=str(folder))
+    config = {**FILES, "base_url": f"file://{folder}/"}
+    desk.source("load", "drop_folder", config, **since())
+    result = desk.run("load", now=NIGHT)
+    assert (result["state"], result["rejected"]) == ("succeeded", 1)
+    assert desk.stored() == expected(truth)
+    assert desk.rows("SELECT code FROM quarantine") == [("malformed_file",)]

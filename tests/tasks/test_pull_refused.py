@@ -6,7 +6,7 @@ import pytest
 
 from ingest.wire import Wire
 from tasks import ingest_probe
-from tasks.errors import SourceRefused
+from tasks.errors import InvalidData, SourceRefused
 from tests.sources.server import serve
 from tests.sources.table import KEY, Table
 from tests.sources.truth import START, Truth, grid
@@ -119,3 +119,25 @@ def test_a_probe_fails_in_the_same_words(desk, truth):
         with pytest.raises(SourceRefused, match="missing_secret") as caught:
             ingest_probe.probe(params, desk.attempt(now=NIGHT))
     assert caught.value.why == "missing_secret"
+
+
+def test_a_probe_says_that_the_list_of_series_cannot_be_reached(desk, monkeypatch):
+    monkeypatch.setattr(ingest_probe, "_tried", lambda *_args, **_more: {})
+    with serve(Table(Truth(5, starts=grid(START, 48)))) as served:
+        url = served.url
+    config = {"route": "a/b", "frequency": "hourly", "base_url": url}
+    desk.credential("keys", api_key=KEY)
+    desk.source("load", "eia", config, credential="keys")
+    params = ingest_probe.ProbeParams(source="load", discover=True)
+    with pytest.raises(SourceRefused, match=r"transient: 127\.0\.0\.1: no address"):
+        ingest_probe.probe(params, desk.attempt(now=NIGHT))
+
+
+def test_a_paused_source_is_not_read_whoever_submits_the_job(desk, truth):
+    with serve(Table(truth)) as served:
+        table(desk, served.url)
+        with desk.database.tenant(desk.tenant_id) as connection:
+            connection.exec_driver_sql("UPDATE sources SET enabled = false")
+        with pytest.raises(InvalidData, match="the source load is paused"):
+            desk.run("load", now=NIGHT)
+        assert served.calls == []

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from db import sources as rows
-from tasks import ingest_freshness, ingest_replay, raw
+from tasks import ingest_freshness, ingest_replay, pull_store, raw
+from tasks.errors import SourceUnavailable
 from tests.sources.server import serve
 from tests.sources.table import Table
 from tests.sources.truth import DAY, START, Truth, grid
@@ -163,3 +164,24 @@ def test_a_sweep_leaves_other_files_alone(desk):
     grow_old(desk)
     assert raw.sweep(desk.attempt(now=NIGHT)) == 1
     assert bodies(desk) == {"notes.txt", f".{'ab' * 16}.part"}
+
+
+def test_an_answer_whose_body_is_gone_is_asked_for_and_kept_again(
+    desk, truth, monkeypatch
+):
+    stored, broken = pull_store.store, [True]
+
+    def crashing(*args, **more):
+        if broken.pop() if broken else False:
+            for path in raw.folder(desk.artifacts, desk.tenant_id).glob("*/*"):
+                path.unlink()
+            raise SourceUnavailable("the worker died, and its disk with it")
+        return stored(*args, **more)
+
+    monkeypatch.setattr(pull_store, "store", crashing)
+    with serve(Changing(truth)) as served:
+        source(desk, served.url)
+        result = desk.run("load", now=NIGHT)
+        assert len(served.calls) == 2
+    assert result["state"] == "succeeded"
+    assert bodies(desk) <= kept(desk)

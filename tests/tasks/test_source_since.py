@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from tasks import outside
+from tasks import outside, source_plan
 from tests.sources.eia import KEY, ROUTE, Eia
 from tests.sources.server import serve
 from tests.sources.truth import HOUR, START, Truth, grid
@@ -43,3 +43,29 @@ def test_no_run_reads_what_lies_before_the_beginning(
     stored = desk.stored()
     assert min(ts for _, ts in stored) == SINCE
     assert len(stored) == 30
+
+
+def test_a_value_far_ahead_does_not_end_the_reading(database, tenant_id, tmp_path):
+    desk = Desk(database, tenant_id, tmp_path)
+    truth = Truth(5, series=("PJM:D",), starts=grid(START, 96), missing=0.0)
+    with serve(Eia(truth)) as served:
+        config = {
+            "route": ROUTE,
+            "frequency": "hourly",
+            "facets": {"respondent": ["PJM"]},
+            "base_url": f"{served.url}/v2",
+        }
+        desk.source("load", "eia", config, since=START.isoformat())
+        desk.run("load", now=START + timedelta(days=3))
+        with database.system() as connection:
+            connection.exec_driver_sql(
+                "UPDATE source_series SET watermark = '2999-01-01Z'"
+            )
+        desk.run("load", now=START + timedelta(days=5))
+    assert len(desk.stored()) == 96
+
+
+def test_a_series_far_ahead_leaves_the_others_where_they_are():
+    now = START + timedelta(days=90)
+    marks = {"ahead": now + timedelta(days=365), "here": START + timedelta(days=30)}
+    assert source_plan._lowest(marks, now=now) == marks["here"]

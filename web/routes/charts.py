@@ -1,5 +1,6 @@
 """Pictures of results: Vega-Lite by default, SVG or PNG where Accept asks."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -10,6 +11,7 @@ from flask import Response, request
 
 from db import jobs, observations, series
 from db.jobs import Job
+from db.session import Connection
 from tasks import submit
 from tasks.errors import NotFound, StateConflict
 from web import charts
@@ -37,7 +39,11 @@ def get_chart(job_id: str) -> Response:
         text = jobs.result(connection, tenant_id=tenant_id, job_id=job_id)
     if text is None:
         raise StateConflict(f"{job_id} is {job.state}: there is no result to draw")
-    spec = _spec(job, orjson.loads(text), request.args.get("series"))
+    return picture(_spec(job, orjson.loads(text), request.args.get("series")))
+
+
+def picture(spec: dict[str, Any]) -> Response:
+    """Return a specification, or drawn as SVG or PNG where Accept asks."""
     form = wanted_format(JSON, SVG, PNG)
     if form == JSON:
         return json_response(spec)
@@ -113,20 +119,25 @@ def _observed(job: Job, item: dict[str, Any]) -> list[tuple[str, float | None]]:
         found = series.find(connection, tenant_id=job.tenant_id, key=item["unique_id"])
         if found is None:
             return []
-        batches = observations.stream(
+        pairs = stored_pairs(
             connection,
             series_id=found.id,
             start=start,
             end=cutoff + timedelta(microseconds=1),
-            as_of=None,
         )
-        pairs = [
-            (ts.isoformat(), value)
-            for batch in batches
-            for ts, value in zip(
-                batch.column("ts").to_pylist(),
-                batch.column("value").to_pylist(),
-                strict=True,
-            )
-        ]
-    return pairs[-charts.MOST_POINTS :]
+        return list(pairs)[-charts.MOST_POINTS :]
+
+
+def stored_pairs(
+    connection: Connection, *, series_id: int, start: datetime, end: datetime
+) -> Iterator[tuple[str, float | None]]:
+    """Yield the observations of a half-open stretch as pictures take them."""
+    batches = observations.stream(
+        connection, series_id=series_id, start=start, end=end, as_of=None
+    )
+    for batch in batches:
+        yield from zip(
+            (ts.isoformat() for ts in batch.column("ts").to_pylist()),
+            batch.column("value").to_pylist(),
+            strict=True,
+        )

@@ -17,11 +17,12 @@ from flask import (
     session,
 )
 
-from db import jobs, keys, series
+from db import incidents, jobs, keys, series
 from db.jobs import FINAL_STATES, Job, JobFilter
 from db.keys import Identity
 from db.session import Connection
 from tasks import submit
+from tasks.errors import NotFound
 from web.door import door, identity
 from web.guard import open_to_all, sign_in
 from web.representation import job_json
@@ -83,6 +84,23 @@ def job_page(job_id: str) -> str:
 def sources_page() -> str:
     """Show the sources and how they fare; the page asks the API for every figure."""
     return render_template("sources.html")
+
+
+@bp.get("/console/incidents")
+def incidents_page() -> str:
+    """Show the incidents; the page asks the API for every figure."""
+    return render_template("incidents.html")
+
+
+@bp.get("/console/incidents/<incident_id>")
+def incident_page(incident_id: str) -> str:
+    """Show an incident: what happened, where, what to do, and who was told."""
+    tenant_id = identity().tenant_id
+    with door().database.tenant(tenant_id) as connection:
+        found = incidents.find(connection, tenant_id=tenant_id, incident_id=incident_id)
+    if found is None:
+        raise NotFound(f"no incident {incident_id}")
+    return render_template("incident.html", id=found.id)
 
 
 @bp.post("/console/sign-in")

@@ -239,4 +239,5 @@ def _anomaly_json(row: dict[str, Any]) -> dict[str, Any]:
         "severity": row["severity"],
         "score": row["score"],
         "explanation": row["explanation"],
+        "evidence": row["evidence"],
     }

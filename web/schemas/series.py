@@ -270,6 +270,7 @@ class AnomalyOut(BaseModel):
     severity: str
     score: float
     explanation: str
+    evidence: dict[str, Any]
 
 
 class AnomalyList(BaseModel):

@@ -1,15 +1,6 @@
 // Fills the table of sources; every figure is an answer of the API.
 const table = document.querySelector("#sources table");
 const told = document.getElementById("told");
-const number = new Intl.NumberFormat("en-GB");
-
-async function asked(path) {
-  const answer = await fetch(path, { headers: { Accept: "application/json" } });
-  if (!answer.ok) {
-    throw new Error(`${path}: ${answer.status}`);
-  }
-  return answer.json();
-}
 
 async function listed() {
   const names = [];
@@ -21,26 +12,6 @@ async function listed() {
     cursor = page.next_cursor;
   } while (cursor);
   return names;
-}
-
-function utc(text) {
-  return text ? text.slice(0, 16).replace("T", " ") : "";
-}
-
-function pill(name, text = name) {
-  const found = document.createElement("span");
-  found.className = `state ${name}`;
-  found.textContent = text;
-  return found;
-}
-
-function cell(row, label, ...parts) {
-  const found = row.insertCell();
-  const inner = document.createElement("div");
-  found.dataset.label = label;
-  inner.append(...parts);
-  found.append(inner);
-  return found;
 }
 
 function state(source) {
