@@ -32,16 +32,22 @@ SELECT * FROM unnest(CAST(:ids AS integer[]), CAST(:numbers AS integer[]),
 _ANALYZE = text("ANALYZE obs_whole")
 
 # Rows that disagree with each other are in the stage too, so they withdraw nothing.
+# Both sides are grouped, not joined: tables that were never analysed would be read
+# whole for each row of the other.
 _GONE = """
-SELECT DISTINCT c.series_id, c.ts, c.known_from
-FROM obs_whole AS w JOIN obs_current AS c ON c.series_id = w.series_id
-    AND c.ts >= w.start AND c.ts < w.stop
-WHERE c.tenant_id = :tenant_id AND c.ts >= :first AND c.ts < :last
-    AND c.value IS NOT NULL
-    AND (c.known_from > CAST(:outdated_by AS timestamptz)) IS NOT TRUE
-    AND NOT EXISTS (
-        SELECT FROM obs_stage AS s WHERE s.series_no = w.series_no AND s.ts = c.ts
-    )
+SELECT max(series_id) AS series_id, ts, max(known_from) AS known_from FROM (
+    SELECT w.series_no, w.series_id, c.ts, c.known_from
+    FROM obs_whole AS w CROSS JOIN LATERAL (
+        SELECT ts, known_from FROM obs_current AS one
+        WHERE one.tenant_id = :tenant_id AND one.series_id = w.series_id
+            AND one.ts >= w.start AND one.ts < w.stop
+            AND one.ts >= :first AND one.ts < :last AND one.value IS NOT NULL
+            AND (one.known_from > CAST(:outdated_by AS timestamptz)) IS NOT TRUE
+        OFFSET 0
+    ) AS c
+    UNION ALL
+    SELECT series_no, NULL, ts, NULL FROM obs_stage
+) AS either GROUP BY series_no, ts HAVING bool_and(series_id IS NOT NULL)
 """
 _COUNT = text(f"SELECT count(*) FROM ({_GONE}) AS gone")  # noqa: S608 - our own query
 _GONE_NOW = text(f"""
@@ -135,7 +141,8 @@ def _given(
         "tenant_id": tenant_id,
         "outdated_by": None,
         "ids": [found[key].id for key, _, _ in there],
-        "numbers": [numbers.get(key, -1) for key, _, _ in there],
+        # A series that the stage does not hold has a number of its own.
+        "numbers": [numbers.get(key, -found[key].id) for key, _, _ in there],
         "starts": [start for _, start, _ in there],
         "stops": [stop for _, _, stop in there],
     }

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -195,6 +195,16 @@ class Connector(Protocol):
     @classmethod
     def example(cls) -> Example:
         """Return a recorded exchange, for the contract test."""
+        ...
+
+
+@runtime_checkable
+class LooksAhead(Protocol):
+    """A connector whose source tells of times that are still to come."""
+
+    @property
+    def ahead(self) -> timedelta:
+        """How far beyond now a run reads."""
         ...
 
 

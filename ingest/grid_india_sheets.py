@@ -13,6 +13,7 @@ from ingest.contract import local_key
 from ingest.exchange import Answer
 from ingest.indian_texts import plain, ungrouped
 from ingest.verdicts import Verdict, drift
+from ingest.workbooks import BROKEN, check_size
 
 REGIONS: Mapping[str, str] = {
     "nr": "nr",
@@ -111,12 +112,13 @@ def _workbook(answer: Answer) -> list[list[list[str]]] | Verdict:
 
     try:
         with answer.open() as stream:
+            check_size(stream)
             book = CalamineWorkbook.from_filelike(stream)
             grids = [
                 book.get_sheet_by_name(name).to_python(skip_empty_area=False)
                 for name in book.sheet_names
             ]
-    except (CalamineError, OSError, ValueError) as error:
+    except (CalamineError, *BROKEN) as error:
         return Verdict("malformed", f"the workbook cannot be read: {error}")
     return [[[_text(cell) for cell in row] for row in grid] for grid in grids]
 

@@ -5,6 +5,7 @@ and send a client's mistakes under 500. Each connector looks for its source's ow
 first and leaves the rest to ``general``.
 """
 
+import io
 import json
 import re
 from collections.abc import Mapping
@@ -43,6 +44,9 @@ RETRIED: frozenset[Class] = frozenset({"transient", "incomplete"})
 
 LASTING: frozenset[Class] = frozenset({"auth", "config", "schema_drift"})
 """Classes that no retry mends: a person has to look."""
+
+MOST_JSON = 256 * 1024 * 1024
+"""Bytes of JSON that are read at once: decoded they take several times as much."""
 
 _TEXT = 300
 _MARKUP = re.compile(rb"^\s*(<!doctype html|<html|<head|<body)", re.IGNORECASE)
@@ -101,11 +105,17 @@ def markup(answer: Answer) -> Verdict | None:
 
 
 def decoded(answer: Answer) -> Any:
-    """Return the JSON of an answer, or the verdict on what is none.
+    """Return the JSON of an answer, or the verdict on what is none, or too much.
 
     What is cut off is transient; NaN and Infinity, which JSON does not have, are read
     as floats, so that the rows that hold them can be refused one by one.
     """
+    with answer.open() as stream:
+        size = stream.seek(0, io.SEEK_END)
+    if size > MOST_JSON:
+        detail = f"{size} bytes of JSON are more than the {MOST_JSON} that are read at "
+        detail += "once: ask for pages, a shorter window, or NDJSON"
+        return Verdict("config", detail)
     body = answer.body
     try:
         return orjson.loads(body)

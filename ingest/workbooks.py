@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, BinaryIO
+from zipfile import BadZipFile, ZipFile
 
 import pyarrow as pa
 
@@ -11,6 +12,11 @@ from ingest.errors import InvalidFile
 from ingest.exchange import Answer
 from ingest.settlements import canonical
 
+BROKEN = (BadZipFile, NotImplementedError, OSError, ValueError)
+"""What a damaged workbook raises beside what its reader does."""
+
+_ZIP = b"PK\x03\x04"
+_MOST_UNPACKED = 256 * 1024 * 1024
 _DAY_ZERO = date(1899, 12, 30)
 _SERIALS = (20_000, 80_000)  # days from 1954 to 2119 as Excel counts them
 
@@ -18,7 +24,7 @@ _SERIALS = (20_000, 80_000)  # days from 1954 to 2119 as Excel counts them
 def is_workbook(answer: Answer) -> bool:
     """Return whether a body is an Excel workbook."""
     with answer.open() as stream:
-        return stream.read(4) == b"PK\x03\x04"
+        return stream.read(len(_ZIP)) == _ZIP
 
 
 def workbook_cells(answer: Answer) -> tuple[list[str], Iterator[Cells]]:
@@ -37,9 +43,10 @@ def workbook_cells(answer: Answer) -> tuple[list[str], Iterator[Cells]]:
 
     try:
         with answer.open() as stream:
+            check_size(stream)
             book = CalamineWorkbook.from_filelike(stream)
             rows = book.get_sheet_by_index(0).to_python(skip_empty_area=False)
-    except (CalamineError, OSError, ValueError) as error:
+    except (CalamineError, *BROKEN) as error:
         message = f"the workbook cannot be read: {error}"
         raise InvalidFile(message) from error
     filled = (
@@ -58,6 +65,24 @@ def workbook_cells(answer: Answer) -> tuple[list[str], Iterator[Cells]]:
         if any(cell not in ("", None) for cell in row)
     ]
     return header, _cells_of(header, body, top)
+
+
+def check_size(stream: BinaryIO) -> None:
+    """Refuse a workbook that would fill the memory: sheets are unpacked into it.
+
+    Raises:
+        ValueError: it would; or it is damaged, as of ``BROKEN``.
+    """
+    packed = stream.read(len(_ZIP)) == _ZIP
+    stream.seek(0)
+    if not packed:
+        return  # an older kind, which is as large as it is
+    with ZipFile(stream) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    if size > _MOST_UNPACKED:
+        message = f"unpacked it has {size} bytes, more than {_MOST_UNPACKED}"
+        raise ValueError(message)
+    stream.seek(0)
 
 
 def _cells_of(

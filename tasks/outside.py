@@ -201,6 +201,17 @@ def taps(setting: str) -> dict[str, list[str]]:
     return {name.strip(): shlex.split(command) for name, _, command in pairs}
 
 
+def roots(setting: str, *, tenant_id: int) -> tuple[Path, ...]:
+    """Return the folders that a tenant may read.
+
+    Example:
+        >>> roots("/drop/all,/drop/{tenant}", tenant_id=7)[1].name
+        '7'
+    """
+    listed = setting.replace("{tenant}", str(tenant_id)).split(",")
+    return tuple(Path(one.strip()) for one in listed if one.strip())
+
+
 def _places(one: Opened, context: JobContext) -> "Places":
     """Return what the source's config and the operator say beside HTTP."""
     from ingest.buckets import Endpoint
@@ -210,7 +221,7 @@ def _places(one: Opened, context: JobContext) -> "Places":
     settings = context.settings
     given = {name: config[name] for name in ("region",) if config.get(name)}
     return Places(
-        roots=tuple(map(Path, filter(None, settings.source_folders.split(",")))),
+        roots=roots(settings.source_folders, tenant_id=context.tenant_id),
         endpoint=Endpoint(str(config.get("endpoint") or ""), **given),
         host_key=str(config.get("host_key") or ""),
         taps=taps(settings.source_commands),

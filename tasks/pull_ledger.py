@@ -61,16 +61,7 @@ def record(
     *,
     job_id: str | None = None,
 ) -> None:
-    """Write how a partition ended into the ledger.
-
-    Args:
-        connection: a transaction of the tenant.
-        one: the source.
-        partition: what was read.
-        context: of the job that reads it.
-        ended: how that went.
-        job_id: the job whose answers it was parsed from, if it is another one.
-    """
+    """Write how a partition ended; ``job_id`` is whose answers it was parsed from."""
     window = source_ledger.Window(
         partition_id=partition.id,
         start_at=partition.start,

@@ -1,7 +1,6 @@
 """A run of a source: planned into partitions, read in parts, and judged as a whole."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any
 
@@ -54,7 +53,7 @@ def split(params: RunParams, context: JobContext) -> Sequence[Params]:
     ]
 
 
-def was_read(partition_id: str, ended: AbstractSet[str]) -> bool:
+def was_read(partition_id: str, ended: set[str]) -> bool:
     """Return whether a partition was read whole, at once or in halves.
 
     Example:

@@ -61,7 +61,10 @@ class Settings:
     metrics_hosts: str = _setting("127.0.0.1,::1", "Addresses that may read /metrics.")
     webhook_hosts: str = _setting("", "Hosts webhooks may reach though private.")
     source_hosts: str = _setting("", "Hosts sources may read though private.")
-    source_folders: str = _setting("", "Folders that file:// sources may read.")
+    source_folders: str = _setting(
+        "",
+        "Folders that file:// sources of any tenant may read; {tenant} is its number.",
+    )
     source_commands: str = _setting("", "Singer taps: name=command; name=command.")
     raw_days: int = _setting(90, "Days that answers of sources are kept.")
     webhook_timeout_s: float = _setting(10.0, "Seconds a webhook's receiver has.")

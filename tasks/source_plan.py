@@ -129,7 +129,7 @@ def planned(
         start, tier = _since(one, context)
     elif start is None:
         start = _first(one, context)
-    end = end or context.now - one.spec.lag
+    end = end or context.now - one.spec.lag + _ahead(one)
     if start >= end:
         raise _refused(f"the window from {start} to {end} is empty")
     start, end = start.astimezone(UTC), end.astimezone(UTC)
@@ -203,6 +203,14 @@ def due_tier(
 def _back(one: Opened, usual: timedelta) -> timedelta:
     hours = one.source.options.get("lookback_h")
     return usual if hours is None else max(timedelta(hours=float(hours)), timedelta(0))
+
+
+def _ahead(one: Opened) -> timedelta:
+    from ingest.contract import LooksAhead
+
+    if isinstance(one.connector, LooksAhead):
+        return one.connector.ahead
+    return timedelta(0)
 
 
 def _first(one: Opened, context: JobContext) -> datetime:

@@ -100,7 +100,7 @@ def incident_chart(
             "anomaly",
         ),
     ]
-    told = f"{len(flagged):,} of {len(points):,} observations are in an anomaly"
+    told = f"{len(points):,} observations, {len(flagged):,} of them in an anomaly"
     if len(points) >= MOST_POINTS:
         told += "; the picture ends here, the incident may not"
     return _chart(key, told, layers, unit)

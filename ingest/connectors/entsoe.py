@@ -23,6 +23,7 @@ from ingest.contract import (
 )
 from ingest.entsoe_curves import Curves
 from ingest.entsoe_documents import BAN_S, Found, read_documents
+from ingest.entsoe_series import is_forecast
 from ingest.entsoe_zip import Refusal
 from ingest.exchange import Answer, Request, secret
 from ingest.verdicts import Verdict, general, markup, retry_after_s
@@ -62,6 +63,15 @@ class Document:
     days: int = _YEAR
     paged: bool = False
 
+
+_DAY_AHEAD = frozenset({"A09", "A44", "A61"})
+_TOMORROW = timedelta(days=2)
+_AHEAD = {
+    "A31": timedelta(days=15),
+    "A32": timedelta(days=63),
+    "A33": timedelta(days=_YEAR),
+}
+"""How far ahead the forecasts of a week, a month and a year lie."""
 
 _BOTH = ("in_Domain", "out_Domain")
 DOCUMENTS: Mapping[DocumentType, Document] = {
@@ -177,6 +187,14 @@ class Entsoe:
     def __init__(self, config: EntsoeConfig) -> None:
         self.config = config
         self.document = DOCUMENTS[config.document]
+
+    @property
+    def ahead(self) -> timedelta:
+        """Prices, schedules and forecasts of tomorrow are told today."""
+        config = self.config
+        process = config.process or self.document.process
+        told = config.document in _DAY_AHEAD or is_forecast(config.document, process)
+        return _AHEAD.get(process or "", _TOMORROW) if told else timedelta(0)
 
     def plan(self, start: datetime, end: datetime) -> tuple[Partition, ...]:
         """Cut a window into what one request may ask for."""

@@ -11,7 +11,8 @@ pytestmark = pytest.mark.browser
 
 WAIT_S = 20
 COUNT = 400
-SERIES = ("load.east", "load.west")
+LAST = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+SERIES = {"load.east": 3_000, "load.west": -2_500}
 TAG = "console.load"
 
 
@@ -21,31 +22,33 @@ def _post(desk, path: str, body: dict | None = None) -> dict:
     return answer.json()
 
 
-def _observe(desk, key: str, *, spike: float) -> None:
-    """Store hours of a daily cycle up to now, the last but one with a spike."""
-    last = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+def _observe(desk, key: str, *, count: int, spike: float) -> None:
+    """Store hours of a daily cycle that would end now, a spike in the last day."""
     rows = [
         {
-            "ts": (last - timedelta(hours=COUNT - at)).isoformat(),
+            "ts": (LAST - timedelta(hours=COUNT - at)).isoformat(),
             "value": round(
                 4_000
                 + 600 * math.sin(at * math.tau / 24)
                 + 40 * math.sin(at * math.tau / 5.3)
-                + (spike if at == COUNT - 2 else 0),
+                + (spike if at == COUNT - 20 else 0),
                 1,
             ),
         }
-        for at in range(COUNT)
+        for at in range(count)
     ]
     desk.call("PUT", f"/v1/series/{key}", json={"tags": [TAG], "unit": "MW"})
     _post(desk, f"/v1/series/{key}/observations", {"observations": rows})
 
 
-def _await_job(desk, job_id: str) -> None:
+def _watch(desk) -> None:
+    lasting = {"recover_s": 172_800}
+    params = {"series": {"tag": TAG}, "name": "console", "grouping": lasting}
+    job = _post(desk, "/v1/jobs", {"type": "analysis.watch", "params": params})
     state = "queued"
     while state in ("queued", "running"):
-        held = {"Prefer": "wait=30"}
-        state = desk.call("GET", f"/v1/jobs/{job_id}", headers=held).json()["state"]
+        path, held = f"/v1/jobs/{job['id']}", {"Prefer": "wait=30"}
+        state = desk.call("GET", path, headers=held).json()["state"]
     assert state == "succeeded"
 
 
@@ -58,11 +61,11 @@ def incident(desk) -> str:
     rule = {"name": "load is odd", "tags": [TAG]}
     rule["channels"] = [_post(desk, "/v1/channels", channel)["id"]]
     _post(desk, "/v1/alert-rules", rule)
-    _observe(desk, SERIES[0], spike=3_000)
-    _observe(desk, SERIES[1], spike=-2_500)
-    params = {"series": {"tag": TAG}, "name": "console"}
-    job = _post(desk, "/v1/jobs", {"type": "analysis.watch", "params": params})
-    _await_job(desk, job["id"])
+    # The first look learns; what comes afterwards is judged.
+    for count in (COUNT - 48, COUNT):
+        for key, spike in SERIES.items():
+            _observe(desk, key, count=count, spike=spike)
+        _watch(desk)
     (found,) = desk.call("GET", f"/v1/incidents?tag={TAG}").json()["items"]
     base = found["links"]["self"]
     _post(desk, f"{base}/acknowledge")
@@ -152,17 +155,24 @@ def test_the_page_of_an_incident_shows_what_the_api_says(
     query = f"?incident={incident}"
     advice = desk.call("GET", f"/v1/recommendations{query}").json()["items"]
     told = _texts(browser, "#advice li")
-    assert len(told) == len(advice)
-    for one in advice:
-        (item,) = [text for text in told if text.startswith(one["text"])]
-        assert f"place {one['rank']}" in item
-    assert sum("helped" in text for text in told) == 1
+    ranked = sorted(
+        advice, key=lambda one: (found["kinds"].index(one["kind"]), one["rank"])
+    )
+    assert len(told) == len(ranked)
+    for text, one in zip(told, ranked, strict=True):
+        assert text.startswith(one["text"])
+        assert (("helped" in text), ("not applied" in text)) == (
+            one["outcome"] == "helped",
+            one["applied_at"] is None,
+        )
     joined = desk.call("GET", f"{base}/anomalies").json()["items"]
     shown = _texts(browser, "#anomalies li")
     assert len(shown) == len(joined) == found["anomalies"]
     for text, one in zip(shown, joined, strict=True):
         assert one["explanation"] in text
-        assert all(key.replace("_", " ") in text for key in one["evidence"])
+        known = [name for name, said in one["evidence"].items() if said != ""]
+        assert known
+        assert all(name.replace("_", " ") in text for name in known)
     entries = desk.call("GET", f"{base}/events").json()["items"]
     history = _texts(browser, "#history li")
     assert len(history) == len(entries)
@@ -189,8 +199,9 @@ def test_the_page_only_reads_and_says_how_to_act(chromium, desk, incident):
     browser = chromium()
     _open(browser, desk, f"/console/incidents/{incident}")
     _await_all(browser, "#acts pre", 2)
-    buttons = browser.find_elements(By.CSS_SELECTOR, "main button, main form")
-    assert buttons == []
+    # Vega puts an empty form beside each picture.
+    acts = "main button, main form:not(.vega-bindings), .vega-bindings *"
+    assert browser.find_elements(By.CSS_SELECTOR, acts) == []
     commands = _texts(browser, "#acts pre")
     assert f"{desk.base}/v1/incidents/{incident}/resolve" in commands[-1]
     assert not any("/acknowledge" in one for one in commands), "it is already"

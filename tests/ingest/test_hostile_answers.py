@@ -1,7 +1,9 @@
 """Answers with any part replaced or cut off: told apart, and never an exception."""
 
 import copy
+import io
 import json
+import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -9,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest import verdicts, workbooks
 from ingest.connectors.data_gov_in import DataGovIn
 from ingest.connectors.india_load_despatch import (
     IndiaLoadDespatch,
@@ -19,6 +22,8 @@ from ingest.connectors.open_meteo_archive import OpenMeteoArchive
 from ingest.connectors.web_table import WebTable
 from ingest.connectors.yahoo_chart import YahooChart
 from ingest.contract import Partition
+from ingest.errors import InvalidFile
+from ingest.exchange import Answer
 from ingest.parse import KEY
 from ingest.verdicts import CLASSES
 from tests.ingest.wire_samples import WIRE, made
@@ -148,3 +153,24 @@ def test_an_answer_that_was_cut_off_is_never_taken_for_a_whole_one():
         answer = replace(made((WIRE / name).read_bytes()), whole=False)
         (request, *_) = connector.requests(WINDOW)
         assert connector.read(request, answer, WINDOW).verdict.cls == "transient"
+
+
+def test_json_that_would_fill_the_memory_is_not_decoded(monkeypatch, tmp_path):
+    monkeypatch.setattr(verdicts, "MOST_JSON", 9)
+    for body, cls in ((b"[1,2,3,4]", None), (b"[1,2,3,40]", "config")):
+        path = tmp_path / "body"
+        path.write_bytes(body)
+        for given_as in ({"content": body}, {"path": path}):
+            found = verdicts.decoded(Answer(200, {}, WINDOW.start, **given_as))
+            assert getattr(found, "cls", None) == cls
+
+
+def test_a_workbook_that_would_fill_the_memory_is_not_unpacked(monkeypatch):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet1.xml", bytes(2_000))
+    monkeypatch.setattr(workbooks, "_MOST_UNPACKED", 1_999)
+    answer = Answer(200, {}, WINDOW.start, packed.getvalue())
+    assert workbooks.is_workbook(answer)
+    with pytest.raises(InvalidFile, match="unpacked it has 2000 bytes"):
+        workbooks.workbook_cells(answer)

@@ -84,6 +84,8 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
+    # A body after its head would wait for the client to have acknowledged that.
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         call = self._call()

@@ -196,3 +196,17 @@ def test_a_file_that_cannot_be_read_is_told_and_the_others_are_loaded(
     assert (result["state"], result["rejected"]) == ("succeeded", 1)
     assert desk.stored() == expected(truth)
     assert desk.rows("SELECT code FROM quarantine") == [("malformed_file",)]
+
+
+def test_a_folder_of_another_tenant_is_not_read(desk, truth, tmp_path):
+    desk.settings = replace(desk.settings, source_folders=f"{tmp_path}/{{tenant}}")
+    own = tmp_path / str(desk.tenant_id)
+    other = tmp_path / str(desk.tenant_id + 1)
+    for name, folder in (("own", own), ("other", other)):
+        drop_days(folder, truth, SENT)
+        config = {**FILES, "base_url": f"file://{folder}/"}
+        desk.source(name, "drop_folder", config, **since())
+    desk.run("own", now=NIGHT)
+    with pytest.raises(SourceRefused, match="not below a folder"):
+        desk.run("other", now=NIGHT)
+    assert desk.stored() == expected(truth, "own")

@@ -4,8 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from ingest.connectors.entsoe import Entsoe as EntsoeConnector
+from ingest.connectors.entsoe import EntsoeConfig
 from tasks import outside, source_plan
 from tests.sources.eia import KEY, ROUTE, Eia
+from tests.sources.entsoe import TOKEN, Entsoe
 from tests.sources.server import serve
 from tests.sources.truth import HOUR, START, Truth, grid
 from tests.tasks.source_runs import Desk
@@ -18,7 +21,9 @@ SINCE = START + 30 * HOUR
 @pytest.fixture(autouse=True)
 def _no_waits(monkeypatch):
     monkeypatch.setattr(outside, "pausing", lambda _context, _seconds: None)
-    monkeypatch.setattr(outside, "_secrets", lambda *_args: {"api_key": KEY})
+    monkeypatch.setattr(
+        outside, "_secrets", lambda *_args: {"api_key": KEY, "security_token": TOKEN}
+    )
     monkeypatch.setattr(outside.rate_limits, "take", lambda *_args, **_more: 0.0)
 
 
@@ -69,3 +74,20 @@ def test_a_series_far_ahead_leaves_the_others_where_they_are():
     now = START + timedelta(days=90)
     marks = {"ahead": now + timedelta(days=365), "here": START + timedelta(days=30)}
     assert source_plan._lowest(marks, now=now) == marks["here"]
+
+
+def test_forecasts_of_tomorrow_are_read_today(database, tenant_id, tmp_path):
+    desk = Desk(database, tenant_id, tmp_path)
+    area = "10YBE----------2"
+    truth = Truth(5, series=(area,), starts=grid(START, 72), missing=0.0)
+    config = {"document": "A65", "process": "A01", "areas": [area]}
+    with serve(Entsoe(truth)) as served:
+        config["base_url"] = f"{served.url}/api"
+        desk.source("load", "entsoe", config, since=START.isoformat())
+        desk.run("load", now=START + 30 * HOUR)
+    assert max(ts for _, ts in desk.stored()) > START + 47 * HOUR
+
+
+def test_what_happened_is_read_up_to_now():
+    config = EntsoeConfig(document="A75", areas=("10YBE----------2",))
+    assert EntsoeConnector(config).ahead == timedelta(0)

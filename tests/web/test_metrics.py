@@ -33,6 +33,31 @@ def scrape(api: Caller, **environ) -> dict[str, float]:
     }
 
 
+_UNHEARD = (
+    """INSERT INTO incidents (id, tenant_id, state, severity, headline, dedup_key,
+        scope, tags, kinds, anomalies, reopened, grouping, start_at, last_seen_at,
+        opened_at, updated_at, version)
+    SELECT 'inc_' || n, min(tenants.id), (ARRAY['open', 'acknowledged', 'resolved'])[n],
+        'high', '', n, '', '{}', '{}', 1, 0, '{}', now(), now(), now(), now(), 1
+    FROM tenants, generate_series(1, 3) AS n GROUP BY n""",
+    """INSERT INTO webhooks (id, tenant_id, url, events, description, enabled,
+        generation, created_at, updated_at, channel)
+    SELECT 'whk_' || coalesce(kind, 'plain'), min(tenants.id), '', '{}', '', true, 1,
+        now(), now(), kind
+    FROM tenants, unnest(ARRAY['slack', NULL]) AS kind GROUP BY kind""",
+    """INSERT INTO webhook_deliveries (id, tenant_id, webhook_id, kind, body, state,
+        attempts, created_at, ended_at)
+    SELECT gen_random_uuid(), tenant_id, hook, 'alert.opened', '{}', one.state,
+        one.attempts, now(), now() - one.ago
+    FROM (VALUES ('whk_slack', 'pending', 0, NULL::interval),
+        ('whk_slack', 'pending', 1, NULL), ('whk_slack', 'pending', 5, NULL),
+        ('whk_slack', 'failed', 8, '1 minute'), ('whk_slack', 'failed', 8, '1 hour'),
+        ('whk_slack', 'delivered', 1, '1 minute'), ('whk_plain', 'pending', 3, NULL),
+        ('whk_plain', 'failed', 8, '1 minute')) AS one (hook, state, attempts, ago)
+    JOIN webhooks ON webhooks.id = hook""",
+)
+
+
 @pytest.fixture
 def busy(own_settings, make_app) -> Caller:
     """A platform that has run a job, holds another, and has a dispatcher."""
@@ -99,6 +124,22 @@ def test_processes_are_counted_and_the_latest_dispatcher_is_believed(busy):
     assert found["forebay_queue_workers queue=system"] == 0
     assert found["forebay_broker_up"] == 1
     assert found["forebay_queue_ready_messages queue=forecast"] == 3
+
+
+def test_open_incidents_and_messages_that_did_not_arrive_are_counted(busy, monkeypatch):
+    found = scrape(busy)
+    assert found["forebay_open_incidents severity=high"] == 0
+    assert found["forebay_undelivered_notifications state=failed"] == 0
+    with busy.database.system() as connection:
+        for statement in _UNHEARD:
+            connection.exec_driver_sql(statement)
+    monkeypatch.setattr(gauges.time, "monotonic", lambda: float("inf"))
+    found = scrape(busy)
+    for severity, total in {"low": 0, "medium": 0, "high": 2, "critical": 0}.items():
+        assert found[f"forebay_open_incidents severity={severity}"] == total
+    for state, total in {"pending": 1, "retrying": 2, "failed": 1}.items():
+        assert found[f"forebay_undelivered_notifications state={state}"] == total
+    assert found["forebay_webhook_deliveries state=pending"] == 4
 
 
 def test_scrapes_within_a_second_read_the_tables_once(busy, monkeypatch):

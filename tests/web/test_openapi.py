@@ -80,6 +80,7 @@ CALLS = {
     ("get", "/v1/incidents/{incident_id}"),
     ("get", "/v1/incidents/{incident_id}/anomalies"),
     ("get", "/v1/incidents/{incident_id}/events"),
+    ("get", "/v1/incidents/{incident_id}/chart"),
     ("post", "/v1/incidents/{incident_id}/acknowledge"),
     ("post", "/v1/incidents/{incident_id}/resolve"),
     ("post", "/v1/incidents/{incident_id}/comments"),

@@ -77,11 +77,12 @@ def test_the_anomalies_of_a_series_name_the_spike(api, work, stored):
     job = api.submit(**samples.analysis(series=["load"]))
     assert work.run(job["id"]) == "succeeded"
     found = shown(api, "anomalies")
-    spike = samples.hours(201)[-1][0]
+    spike, value = samples.hours(201, spike_at=200)[-1]
     (one,) = [item for item in found if item["start"] == spike]
     assert one["analysis_id"].startswith("an_")
     assert one["end"] > one["start"]
     assert one["explanation"]
+    assert one["evidence"]["value"] == pytest.approx(value)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from web.door import door, identity
 from web.openapi import Anything, answers
 from web.routes.charts import PNG, SVG, picture, stored_pairs
 
-bp = APIBlueprint("incident_charts", __name__, tag="Charts")
+bp = APIBlueprint("incident_charts", __name__, tag="Incident charts")
 
 _MOST_ANOMALIES = 5_000
 _STEPS_BEFORE, _STEPS_AFTER = 120, 48

@@ -50,9 +50,7 @@ function acts(incident) {
 }
 
 function advice(page, kinds) {
-  const order = (one) => kinds.indexOf(one.kind);
-  const items = page.items.sort((a, b) => order(a) - order(b) || a.rank - b.rank || (a.id < b.id ? -1 : 1));
-  part("advice").querySelector("ol").append(...items.map(recommendation));
+  part("advice").append(...kinds.flatMap((kind) => recommended(kind, page.items)));
 }
 
 function notifications(page) {

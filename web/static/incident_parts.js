@@ -54,8 +54,14 @@ function recommendation(advice) {
     : ["Say that it is followed", shell("POST", apply)];
   const [summary, command] = next;
   const more = made("details", "", made("summary", "", summary), command);
-  const place = `for ${advice.kind.replaceAll("_", " ")}, place ${advice.rank}, score ${advice.score.toFixed(2)}: `;
+  const place = `${advice.template}, score ${advice.score.toFixed(2)}: `;
   return made("li", "", advice.text, made("small", "", place, ...came(advice)), more);
+}
+
+function recommended(kind, items) {
+  const best = items.filter((one) => one.kind === kind).sort((a, b) => a.rank - b.rank);
+  const list = made("ol", "advice", ...best.map(recommendation));
+  return best.length ? [made("h3", "", `Of the ${kind.replaceAll("_", " ")}`), list] : [];
 }
 
 function happened({ kind, body, key_id: who }) {
@@ -80,7 +86,8 @@ function entry(one) {
 
 function evidence(told) {
   const list = made("dl", "facts evidence");
-  Object.entries(told).forEach(([name, said]) => {
+  const known = Object.entries(told).filter(([, said]) => said !== "");
+  known.forEach(([name, said]) => {
     const text = typeof said === "number" ? measure.format(said) : String(said ?? "unknown");
     list.append(fact(name.replaceAll("_", " "), text));
   });
