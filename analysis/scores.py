@@ -3,6 +3,8 @@
 A residual is compared with the other residuals of the same series: inside their range
 by rank, which keeps the false-alarm budget whatever their distribution, and beyond it
 by a Weibull tail fitted to the bulk, because ranks cannot tell 5 from 50 deviations.
+Only what stands apart from the tail of the rest is left out of the comparison: many
+series have heavy tails, and their large residuals are usual.
 """
 
 from dataclasses import dataclass
@@ -16,9 +18,20 @@ Floats = NDArray[np.float64]
 _BULK = np.array([0.5, 0.75, 0.9])
 # k below 1 is heavier than exponential; 2 is the lightest tail that is believed.
 _SHAPES = (0.5, 2.0)
-# A point this improbable under the bulk does not count among the usual ones.
-_UNUSUAL = 4.0
-_ROUNDS = 5
+# Departures this improbable under the bulk, -log10 p, are left out when they are no
+# more than a handful; more of them are the tail that the series has.
+_UNUSUAL, _HANDFUL = 4.0, 3
+# With fewer departures than these there is no tail.
+_FEW_PEAKS = 5
+# Points this close belong to one departure, which counts once; fewer of a series that
+# is shorter than this many times as long.
+_TOGETHER, _TOGETHER_SHARE = 5, 40
+# How often chance opens such a gap in a series without anomalies.
+_CHANCE = 0.005
+# More departures than this share of all points are no anomalies, gap or not.
+_MOST_APART = 1 / 200
+# Stands in for a spread of logarithms when all sizes are equal.
+_SMALLEST = 1e-12
 # The tail of a standard normal, fitted by the same quantiles: used when the bulk
 # has no width.
 _NORMAL_SHAPE, _NORMAL_UNIT = 1.33, 0.88
@@ -65,24 +78,71 @@ def fit_tail(sizes: Floats) -> Tail:
             present.
 
     Returns:
-        The tail; points that the bulk makes very improbable are left out of it.
+        The tail; departures beyond a gap that chance does not open are left out.
 
     References:
         Vovk, Gammerman and Shafer (2022), Algorithmic Learning in a Random World,
         2nd ed., chapter 2 (ranks as p-values).
     """
-    usual = np.sort(sizes[np.isfinite(sizes)])
-    everything = usual
+    known = sizes[np.isfinite(sizes)]
+    usual = np.sort(known[known <= _largest_usual(known)])
     shape, unit = _fit_weibull(usual)
-    for _ in range(_ROUNDS):
-        kept = everything[_weibull(everything, shape, unit) < _UNUSUAL]
-        if len(kept) in (0, len(usual)):
-            break
-        usual = kept
-        shape, unit = _fit_weibull(usual)
     distinct, first = np.unique(usual, return_index=True)
     share = (len(usual) - first) / (len(usual) + 1)
     return Tail(distinct, -np.log10(share), shape, unit)
+
+
+def _largest_usual(sizes: Floats) -> float:
+    """Return the size beyond which anomalies lie; infinite when there are none."""
+    peaks = _peaks(sizes)
+    peaks = peaks[: max(len(peaks) // 2, _FEW_PEAKS)]
+    if len(peaks) < _FEW_PEAKS:
+        # A series that hardly ever departs: whatever does is unusual.
+        return float(np.quantile(sizes, 0.5))
+    return min(_below_handful(sizes, peaks), _below_gap(peaks, len(sizes)))
+
+
+def _below_handful(sizes: Floats, peaks: Floats) -> float:
+    """Return the largest peak but a few that the bulk makes very improbable."""
+    shape, unit = _fit_weibull(np.sort(sizes))
+    unlikely = int((_weibull(peaks, shape, unit) >= _UNUSUAL).sum())
+    return float(peaks[unlikely]) if 0 < unlikely <= _HANDFUL else np.inf
+
+
+def _below_gap(peaks: Floats, count: int) -> float:
+    """Return the largest peak below a gap that chance does not open.
+
+    The logarithms of the largest sizes, multiplied by their ranks, are spaced alike
+    when the tail is a power and ever closer when it is lighter. A space that is too
+    wide for that has anomalies above it.
+
+    References:
+        Pisarenko and Sornette (2012), Robust statistical tests of dragon-kings beyond
+        power law distributions, doi:10.1140/epjst/e2012-01574-6.
+    """
+    most = min((len(peaks) - 1) // 2, max(1, int(_MOST_APART * count)))
+    spaces = np.arange(1, len(peaks)) * np.log(peaks[:-1] / peaks[1:])
+    below = np.cumsum(spaces[::-1])[::-1][1 : most + 1]
+    places = np.arange(1, most + 1)
+    # The share of an exponential in a sum of them: no scale is needed.
+    rarity = (len(spaces) - places) * np.log1p(
+        spaces[:most] / np.maximum(below, _SMALLEST)
+    )
+    # The chances of all places of the gap add up to the promised one.
+    apart = np.flatnonzero(rarity > np.log(places * (places + 1) / _CHANCE))
+    return float(peaks[apart[-1] + 1]) if len(apart) else np.inf
+
+
+def _peaks(sizes: Floats) -> Floats:
+    """Return the sizes above all others nearby and above most, falling."""
+    reach = int(np.clip(len(sizes) // _TOGETHER_SHARE, 1, _TOGETHER))
+    around = np.lib.stride_tricks.sliding_window_view(
+        np.pad(sizes, reach, constant_values=-1.0), 2 * reach + 1
+    )
+    # Of equal ones side by side the first counts.
+    first = around[:, :reach].max(axis=1) < sizes
+    highest = first & (around[:, reach:].max(axis=1) == sizes)
+    return np.sort(sizes[highest & (sizes > np.quantile(sizes, 0.5))])[::-1]
 
 
 def _fit_weibull(ascending: Floats) -> tuple[float, float]:

@@ -86,12 +86,14 @@ WHERE ended_at > now() - :lately * interval '1 minute' GROUP BY state
 """)
 # A channel is a webhook underneath; its deliveries are the messages of alerts.
 _UNDELIVERED = text("""
-SELECT CASE WHEN state = 'pending' AND attempts > 0 THEN 'retrying' ELSE state END
-    AS state, count(*) AS total
-FROM webhook_deliveries AS one JOIN webhooks ON webhooks.id = webhook_id
-WHERE channel IS NOT NULL AND (state = 'pending'
-    OR state = 'failed' AND ended_at > now() - :lately * interval '1 minute')
-GROUP BY 1
+SELECT state, count(*) AS total FROM (
+    SELECT CASE WHEN attempts > 0 THEN 'retrying' ELSE state END AS state, webhook_id
+    FROM webhook_deliveries WHERE state = 'pending'
+    UNION ALL
+    SELECT state, webhook_id FROM webhook_deliveries
+    WHERE state = 'failed' AND ended_at > now() - :lately * interval '1 minute'
+) AS one JOIN webhooks ON webhooks.id = webhook_id
+WHERE channel IS NOT NULL GROUP BY state
 """)
 _INCIDENTS = text("""
 SELECT severity, count(*) AS total FROM incidents WHERE state <> 'resolved'

@@ -136,6 +136,7 @@ def analysis_watch(params: WatchParams, context: JobContext) -> Outcome:
         Asked(params, context, mode="replay"),
         params.history,
         params.use_feedback,
+        context.now,
     )
     wanted = selected(params, context)
     done: list[Seen] = []

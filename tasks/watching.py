@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
+_AHEAD = timedelta(days=3)
+"""How far ahead of now a value may lie: prices of tomorrow are known today."""
+
+
 @dataclass(frozen=True)
 class Watch:
     """A watch: its name, how it judges, and how much history it begins with."""
@@ -36,6 +40,7 @@ class Watch:
     history: int
     heeds: bool
     """Whether what people said of a series counts."""
+    now: datetime
 
 
 @dataclass(frozen=True)
@@ -219,8 +224,10 @@ class _Look:
         return {"frequency": options.frequency, "mark": mark.hexdigest()[:32]}
 
     def _read(self, start: datetime | None = None) -> "tuple[Times, Floats]":
+        # A row dated by mistake to some far year would blind the watch until then.
+        end = self._watch.now + _AHEAD
         return observations.read(
-            self._connection, series_id=self._one.id, start=start, end=None
+            self._connection, series_id=self._one.id, start=start, end=end
         )
 
 

@@ -31,7 +31,8 @@ def test_planted_anomalies_are_found_and_little_else():
         total += len(planted)
     assert found / total >= 0.9
     assert named / total >= 0.9
-    assert found / (found + false) >= 0.8
+    # What else is flagged is what the budget allows.
+    assert false <= 1.5e-3 * 6 * 24 * 120
 
 
 @pytest.mark.parametrize(

@@ -212,6 +212,15 @@ def test_what_people_say_of_a_series_counts_from_then_on(
     assert one(watch())["anomalies"] == []
 
 
+def test_a_row_of_a_far_year_does_not_blind_the_watch(watch, observed):
+    observed(usual(HISTORY))
+    watch()
+    observed([1.0], at=10 * 8_760)
+    watch()
+    observed([99.0], at=HISTORY)
+    assert [found["kind"] for found in one(watch())["anomalies"]] == ["spike"]
+
+
 def test_a_series_that_is_too_short_is_named_and_the_others_are_watched(
     watch, observed
 ):
