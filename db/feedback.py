@@ -80,7 +80,7 @@ def add(
     connection: Connection, *, tenant_id: int, new: NewLabel, now: datetime
 ) -> Label:
     """Keep a label and return it."""
-    label_id = new_id("fbk")
+    label_id = new_id("lbl")
     given = {**vars(new), "id": label_id, "tenant_id": tenant_id, "now": now}
     connection.execute(_ADD, given)
     found = find(connection, tenant_id=tenant_id, label_id=label_id)

@@ -184,7 +184,7 @@ class Platform:
         chosen = {
             name: text
             for name, text in os.environ.items()
-            if name in _TUNABLE or name.startswith("COVERAGE_")
+            if name in _TUNABLE or name.startswith(("COVERAGE_", "FOREBAY_SOURCE_"))
         }
         return {
             **passed,

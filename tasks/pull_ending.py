@@ -166,8 +166,9 @@ def _message(
         return f"{len(bad)} of {len(windows)} partitions failed: {names}"
     if not windows:
         return "there was nothing to read, or nothing that was not read before"
-    if counts["written"] or counts["revised"]:
-        return f"{counts['written']} new and {counts['revised']} revised values"
+    gone = f", {counts['withdrawn']} withdrawn" if counts["withdrawn"] else ""
+    if counts["written"] or counts["revised"] or gone:
+        return f"{counts['written']} new and {counts['revised']} revised values{gone}"
     if counts["unchanged"]:
         return f"nothing was new: {counts['unchanged']} values were stored already"
     if any(window.get("reason") == UNCHANGED for window in windows):
