@@ -10,7 +10,7 @@ from analysis.clock import all_clock_steps
 from analysis.detectors import Baseline, find_detector
 from analysis.events import Judged
 from analysis.grid import Grid
-from analysis.records import AnalysisOptions
+from analysis.records import NO_SEASON, AnalysisOptions
 from analysis.remarks import FEWEST
 from analysis.robust import rounding_floor
 from analysis.seasons import LEAST_CYCLES, find_seasons
@@ -76,6 +76,8 @@ def choose_seasons(
     """Return the given season, or those that are found, and a remark."""
     if wanted is None:
         return find_seasons(known, times=times), []
+    if wanted == NO_SEASON:
+        return (), []
     if len(known) >= LEAST_CYCLES * wanted:
         return (wanted,), []
     return (), [

@@ -14,7 +14,7 @@ from analysis.silence import Lengths
 from analysis.stream import Stream
 
 # A state of another version is not read: the caller starts anew from the history.
-VERSION = 2
+VERSION = 3
 _LEVEL = 1
 
 

@@ -1,5 +1,6 @@
 """An exact search for the best split of a series into constant or straight pieces."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -84,6 +85,28 @@ def best_splits(samples: Floats, *, straight: bool) -> tuple[Places, Floats]:
     return joints[best], np.asarray(gains)
 
 
+def _misfits(sums: Sums) -> Callable[[Places, int], Floats]:
+    """Return what the misfit of pieces with a common stop is, all series together."""
+    if sums.values.shape[1] > 1:
+        return lambda starts, stop: sums.misfit(starts, stop).sum(axis=1)
+    # Nearly all calls are for one series, and there the columns cost most of the time.
+    values, squares, moments = (
+        np.ascontiguousarray(one[:, 0])
+        for one in (sums.values, sums.squares, sums.moments)
+    )
+
+    def of_one(starts: Places, stop: int) -> Floats:
+        count = stop - starts
+        total = values[stop] - values[starts]
+        found = squares[stop] - squares[starts] - total**2 / count
+        if sums.straight:
+            lean = moments[stop] - moments[starts] - (starts + stop - 1) / 2 * total
+            found -= lean**2 / (count * (count**2 - 1.0) / 12)
+        return np.asarray(np.maximum(found, 0.0))
+
+    return of_one
+
+
 def find_breaks(
     values: Floats, *, penalty: float, straight: bool = False
 ) -> tuple[float, list[int]]:
@@ -107,18 +130,25 @@ def find_breaks(
         (3.0, [10])
     """
     count, least = len(values), SHORTEST_PIECE
-    sums = running_sums(values - np.mean(values, axis=0), straight=straight)
+    misfits = _misfits(
+        running_sums(values - np.mean(values, axis=0), straight=straight)
+    )
     best = np.full(count + 1, np.inf)
     best[0] = -penalty
     previous = np.zeros(count + 1, dtype=np.int64)
-    starts, ends = np.zeros((2, 0), dtype=np.int64)
+    # Rows: where the last piece may begin, and up to which stop.
+    still, size = np.zeros((2, count + 1), dtype=np.int64), 0
     for stop in range(least, count + 1):
-        kept = ends > stop
-        starts = np.append(starts[kept], stop - least)
-        ends = np.append(ends[kept], count + 1)
-        misfits = sums.misfit(starts, stop).sum(axis=1)
-        candidates = best[starts] + misfits + penalty
-        choice = int(np.argmin(candidates))
+        kept = still[1, :size] > stop
+        if not kept.all():
+            remaining = still[:, :size][:, kept]
+            size = remaining.shape[1]
+            still[:, :size] = remaining
+        still[:, size] = stop - least, count + 1
+        size += 1
+        starts, ends = still[:, :size]
+        candidates = best[starts] + misfits(starts, stop) + penalty
+        choice = candidates.argmin()
         best[stop], previous[stop] = candidates[choice], starts[choice]
         # A start that loses to a break here is done for, but only from where a
         # piece that begins here is long enough.

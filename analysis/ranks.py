@@ -8,6 +8,15 @@ from collections.abc import Iterable
 
 _SINGLE = struct.Struct("f")
 _LARGEST = 3.4e38
+# Beyond the largest, so many times as large is this power of that as rare; a power
+# that is half as high when there are only so many numbers.
+_TAIL_INDEX, _TAIL_COUNT = 2.0, 12
+
+
+def single(number: float) -> float:
+    """Return a finite number in single precision, the largest there is at most."""
+    number = min(max(number, -_LARGEST), _LARGEST)
+    return float(_SINGLE.unpack(_SINGLE.pack(number))[0])
 
 
 class Ranks:
@@ -33,8 +42,7 @@ class Ranks:
 
     def add(self, number: float) -> None:
         """Take a finite number in."""
-        number = min(max(number, -_LARGEST), _LARGEST)
-        number = _SINGLE.unpack(_SINGLE.pack(number))[0]
+        number = single(number)
         insort(self.ascending, number)
         self.newest_last.append(number)
         if len(self.ascending) > self.limit:
@@ -57,22 +65,33 @@ class Ranks:
             distance = min(distance, number - ascending[place - 1])
         return distance
 
-    def surprise(self, number: float) -> float:
+    def surprise(self, number: float, *, floor: float = 0.0) -> float:
         """Return -log10 of the conformal p-value: the share at least as large.
 
-        Beyond the largest a Pareto tail of index one goes on: ten times the largest
-        is ten times as rare. It is heavier than most, so it errs towards silence.
+        Beyond the largest a Pareto tail goes on. Its index is that of tails so heavy
+        that they have no variance, and less for a few numbers, whose largest is too
+        small: it errs towards silence.
+
+        Args:
+            number: Of the newest point.
+            floor: Stands in for the largest where that is smaller: below it numbers
+                are rounding.
 
         Example:
-            >>> round(Ranks(99, range(1, 10)).surprise(90.0), 6)
-            2.0
+            >>> round(Ranks(99, range(1, 10)).surprise(9.0), 6)
+            0.69897
         """
         ascending = self.ascending
         count = len(ascending)
+        # Else rounding alone makes an equal number the largest.
+        number = single(number)
         above = count - bisect_left(ascending, number)
         found = math.log10((count + 1) / (above + 1))
-        if count and not above and ascending[-1] > 0:
-            found += math.log10(number / ascending[-1])
+        if count and not above:
+            largest = max(ascending[-1], floor)
+            if number > largest > 0:
+                index = _TAIL_INDEX * count / (count + _TAIL_COUNT)
+                found += index * math.log10(number / largest)
         return found
 
     def quantile(self, share: float) -> float:

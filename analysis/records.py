@@ -32,8 +32,8 @@ IMPUTES = ("none", "previous", "linear", "zero", "fixed")
 ACTIONS = ("suppress", "learn", "both")
 VERDICTS = ("true", "false", "expected")
 
-# The shortest cycle that can repeat at all is two steps long.
-SHORTEST_SEASON = 2
+# A cycle of one step is none.
+NO_SEASON = 1
 
 
 class InvalidSeries(ValueError):
@@ -101,7 +101,8 @@ class AnalysisOptions:
         sensitivity: 0 to 100, a false-alarm budget: the expected share of points
             of a clean series that is flagged is 10 ** (sensitivity / 25 - 5), so
             1 in 1,000 at 50 and ten times as many for every 25 more.
-        season: Length of the cycle in steps; None finds it from the values.
+        season: Length of the cycle in steps, 1 for no cycle; None finds it from the
+            values.
         detector: Name of a registered detector, used by the modes in hindsight.
         focus: Half-open [from, to). Anomalies are reported only there; earlier
             points serve as context and later ones are not looked at.
@@ -150,8 +151,11 @@ class AnalysisOptions:
         _one_of("direction", self.direction, DIRECTIONS)
         _one_of("impute", self.impute, IMPUTES)
         _within("sensitivity", self.sensitivity, (0, 100))
-        if self.season is not None and self.season < SHORTEST_SEASON:
-            msg = f"season is {self.season}; give at least 2 steps, or none to find it"
+        if self.season is not None and self.season < NO_SEASON:
+            msg = (
+                f"season is {self.season}; give the steps of a cycle, 1 for no cycle "
+                "or nothing to find it"
+            )
             raise InvalidOptions(msg)
         if self.false_alarms_per_1000 is not None:
             _within("false_alarms_per_1000", self.false_alarms_per_1000, (1e-6, 500))

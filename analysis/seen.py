@@ -3,11 +3,13 @@
 import math
 
 from analysis.past import Past
-from analysis.ranks import Ranks
+from analysis.ranks import Ranks, single
 from analysis.viewing import View
 
 # Points that count as the past; older ones are forgotten, so regimes are too.
 MEMORY = 8000
+# One in so many readings is cut off at each end: one wild value is no range.
+_CUT = 20
 
 
 class Seen:
@@ -23,18 +25,26 @@ class Seen:
         self.reading = math.nan
         self.distance = math.inf
 
-    def surprise(self, past: Past) -> float:
-        """Return the weighted surprise of the newest point; nothing is learnt."""
+    def surprise(self, past: Past, *, floor: float = 0.0) -> float:
+        """Return the weighted surprise of the newest point; nothing is learnt.
+
+        Args:
+            past: The values, the newest included.
+            floor: Distances up to this one are rounding.
+        """
         reading = self.view.read(past)
         self.reading, self.distance = reading, math.inf
         if not math.isfinite(reading):
             return 0.0
         self.distance = reading
         if self.view.nearest:
-            self.distance = self.readings.nearest(reading - self.origin)
+            self.distance = self.readings.nearest(single(reading - self.origin))
         if self.distance == math.inf:
             return 0.0
-        return self.view.weight * self.distances.surprise(self.distance)
+        if self.distance <= floor:
+            self.distance = 0.0
+        found = self.distances.surprise(self.distance, floor=floor)
+        return self.view.weight * found
 
     def learn(self) -> None:
         """Take in what was read last."""
@@ -46,6 +56,14 @@ class Seen:
             self.readings.add(self.reading - self.origin)
         if self.distance < math.inf:
             self.distances.add(self.distance)
+
+    def middle(self) -> tuple[float, float]:
+        """Return the ends of the middle nine tenths of the readings; 0 without any."""
+        ascending = self.readings.ascending
+        if not ascending:
+            return 0.0, 0.0
+        cut = len(ascending) // _CUT
+        return ascending[cut] + self.origin, ascending[-1 - cut] + self.origin
 
     def restart(self) -> None:
         """Forget all readings."""

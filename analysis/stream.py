@@ -17,8 +17,8 @@ from analysis.ahead import Ahead
 from analysis.clock import clock_steps
 from analysis.pace import Pace
 from analysis.past import Past
-from analysis.ranks import Ranks
-from analysis.records import AnalysisOptions, InvalidSeries
+from analysis.ranks import Ranks, single
+from analysis.records import NO_SEASON, AnalysisOptions, InvalidSeries
 from analysis.reviews import first_season, review_due, season_of
 from analysis.seen import MEMORY, Seen
 from analysis.silence import Lengths, Silence
@@ -36,7 +36,12 @@ _QUIET_SHARE, _QUIET_MOST = 1 / 20, 250
 # The alarm threshold, in powers of ten, rises by this with every alarm and sinks by
 # the budget's share of it with every point, so that in the long run the budget is
 # spent whatever the series is like; an outage may move it no further than the limit.
-_CORRECTION, _MOST_CORRECTION = 0.1, 0.5
+_CORRECTION, _MOST_CORRECTION = 0.2, 1.0
+# So many powers of ten beyond the alarm threshold a point is no usual one.
+_CLEARLY = 1.0
+# Share of the range of the values, and of their size, that is rounding: distances are
+# kept in single precision, and sums have errors.
+_ROUNDING, _LAST_BITS = 1e-6, 64 * 2.0**-52
 # No surprise is larger: the logarithm of the smallest number there is.
 _MOST_SURPRISE = 300.0
 _MOST_MISSING = 5_000_000
@@ -72,12 +77,13 @@ class Stream:
         self.zone = ZoneInfo(options.time_zone) if options.time_zone else None
         self.step_s = self.pace.seconds
         # Whether the season was seen, or is only the length of a day.
-        self.cyclic = options.season is not None
+        self.cyclic = options.season not in (None, NO_SEASON)
         season = options.season or first_season(self.step_s)
         self.past = Past(season=season)
         self.ahead = Ahead()
         self.silence = Silence()
         self.seen = [Seen(one) for one in views()]
+        (self.values,) = (one for one in self.seen if one.view.name == "value")
         self.totals = Ranks(MEMORY)
         self.residuals = Ranks(_RESIDUALS)
         self.correction = 0.0
@@ -142,11 +148,12 @@ class Stream:
         expected = bounds[0]
         surprise = self._surprise(total)
         strange = self._strange(surprise)
+        fresh = self._fresh(total)
         # What is tolerated from now on was seen here: it is not reported either.
-        if self._learn(value, expected, total):
+        onset = fresh and self._clear(surprise)
+        if self._learn(value, expected, total, onset=onset):
             self._spend(strange)
         reported = strange and self._reported(value - expected, expected)
-        fresh = self._fresh(total)
         found = self.seen[best]
         known = math.log10(min(self.past.count, MEMORY) + 1)
         plain = replace(
@@ -203,6 +210,7 @@ class Stream:
         self.past = Past(season=season, before=old.count - len(values))
         self.ahead = Ahead()
         self.residuals.refill(())
+        floor = self._floor()
         cyclic = [one for one in self.seen if one.view.cyclic]
         for one in cyclic:
             one.restart()
@@ -215,7 +223,7 @@ class Stream:
                 self.ahead.skip()
                 continue
             for one in cyclic:
-                one.surprise(self.past)
+                one.surprise(self.past, floor=floor)
                 one.learn()
             self._follow(value, expected)
 
@@ -233,8 +241,14 @@ class Stream:
         upper = expected + max(self.residuals.quantile(1 - budget / 2), 0.0)
         return expected, lower, upper
 
-    def _learn(self, value: float, expected: float, total: float) -> bool:
-        """Take the point in, unless it is to be left out; say whether it was."""
+    def _learn(
+        self, value: float, expected: float, total: float, *, onset: bool
+    ) -> bool:
+        """Take the point in, unless it is to be left out; say whether it was.
+
+        An onset is not taken for usual, so that the next one like it is found too;
+        what lasts is learnt from the point after it.
+        """
         place = self.place or 0
         if self.apart.usual.cover(place) and math.isfinite(expected):
             side = value < expected
@@ -244,6 +258,9 @@ class Stream:
             self.past.forget()
             self.ahead.skip()
             return False
+        if onset:
+            self.ahead.learn(value)
+            return True
         for one in self.seen:
             one.learn()
         self.totals.add(total)
@@ -256,9 +273,16 @@ class Stream:
         self.ahead.learn(value)
 
     def _total(self) -> tuple[float, int]:
-        totals = [one.surprise(self.past) for one in self.seen]
+        floor = self._floor()
+        totals = [one.surprise(self.past, floor=floor) for one in self.seen]
         best = max(range(len(totals)), key=totals.__getitem__)
         return min(totals[best], _MOST_SURPRISE), best
+
+    def _floor(self) -> float:
+        """Return the distance up to which values are equal but for rounding."""
+        low, high = self.values.middle()
+        level = max(abs(low), abs(high), abs(self.values.origin))
+        return _ROUNDING * (high - low) + _LAST_BITS * level
 
     def _surprise(self, total: float) -> float:
         """Rank the strangest view's surprise among those of earlier points."""
@@ -266,6 +290,7 @@ class Stream:
         count = len(ranks)
         if count < _FEWEST:
             return 0.0
+        total = single(total)
         found = ranks.surprise(total)
         largest = ranks.ascending[-1]
         if total > largest > 0:
@@ -277,6 +302,12 @@ class Stream:
         if len(self.totals) <= _FEWEST:
             return False
         return surprise >= self.correction - math.log10(self.options.budget)
+
+    def _clear(self, surprise: float) -> bool:
+        """Say whether a point is far beyond all in a history too short to rank it."""
+        rarity = self.correction - math.log10(self.options.budget)
+        short = self.past.count * self.options.budget < 1
+        return short and surprise >= rarity + _CLEARLY
 
     def _spend(self, strange: bool) -> None:  # noqa: FBT001 - what was spent
         """Correct the threshold for how the budget has been spent.

@@ -5,6 +5,7 @@ higher is stranger. Where a library is too heavy for what it is asked for here, 
 method is written down in its plainest form and marked "own".
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ Floats = NDArray[np.float64]
 
 _HALF_LIFE, _CLOCK_SHARE, _CYCLES = 100, 0.06, 5
 _WINDOW = 100
+_JUMPS = 10
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,11 @@ def seasonal_z(values: Floats, day: int) -> Floats:
 def stl_residual(values: Floats, day: int) -> Floats:
     """Return the robustly scaled residual of an STL decomposition."""
     period = day if 1 < day <= len(values) // 3 else 12
-    rest = np.asarray(STL(values, period=period).fit().resid)
+    # Fits at a tenth of each window, lines between, as its authors' program does:
+    # else a cycle of 1,440 steps takes half a minute a file.
+    cycle, trend = math.ceil((period + 1) / _JUMPS), math.ceil(1.5 * period / _JUMPS)
+    stl = STL(values, period=period, low_pass_jump=cycle, trend_jump=trend)
+    rest = np.asarray(stl.fit().resid)
     spread = float(np.median(np.abs(rest - np.median(rest))))
     return np.asarray(np.abs(rest - np.median(rest)) / max(spread, 1e-9))
 

@@ -15,6 +15,8 @@ from analysis.analyse import (
 from tests.analysis.synthetic import HOUR, START, clean, hours, match, plant
 
 COUNT = 24 * 70
+# Enough for all that is planted, and quick.
+SHORT = 24 * 40
 
 
 def judge(values, **options):
@@ -64,7 +66,7 @@ def test_points_judged_from_the_past_keep_the_budget_too():
 def test_a_point_is_flagged_exactly_where_it_leaves_its_bounds(
     seed, sensitivity, detector
 ):
-    values, _ = plant(clean(COUNT, seed=seed), seed=seed)
+    values, _ = plant(clean(SHORT, seed=seed), seed=seed)
     values[100:103] = np.nan
     result = judge(values, sensitivity=sensitivity, detector=detector)
     outside = (values < result.lower) | (values > result.upper)
@@ -86,7 +88,7 @@ def test_a_point_is_flagged_exactly_where_it_leaves_its_bounds(
     pair=st.tuples(st.integers(0, 100), st.integers(0, 100)),
 )
 def test_more_sensitivity_never_flags_less(seed, pair):
-    values, _ = plant(clean(COUNT, seed=seed), seed=seed)
+    values, _ = plant(clean(SHORT, seed=seed), seed=seed)
     low, high = (judge(values, sensitivity=which) for which in sorted(pair))
     assert (low.is_anomaly <= high.is_anomaly).all()
     assert (low.lower <= high.lower + 1e-12).all()
@@ -103,7 +105,7 @@ def test_more_sensitivity_never_flags_less(seed, pair):
 def test_shift_and_scale_of_the_values_change_nothing_else(
     seed, shift, scale, detector
 ):
-    values, _ = plant(clean(COUNT, seed=seed), seed=seed)
+    values, _ = plant(clean(SHORT, seed=seed), seed=seed)
     plain = judge(values, detector=detector)
     moved = judge(shift + scale * values, detector=detector)
     for name in ("expected", "lower", "upper"):
@@ -255,13 +257,26 @@ def test_a_season_may_be_given_and_a_too_long_one_is_refused_aloud():
     assert any("168" in warning for warning in short.warnings)
 
 
+@pytest.mark.parametrize("mode", ["batch", "replay"])
+def test_a_season_of_one_step_is_no_cycle(mode):
+    values = clean(COUNT, seed=8)
+    free, none = judge(values, mode=mode), judge(values, mode=mode, season=1)
+    assert free.season in (24, 168)
+    assert none.season == 1
+    late = slice(400, None)
+    errors = [np.abs(one.expected - values)[late].mean() for one in (free, none)]
+    # The wave of a day is then no more than unrest.
+    assert errors[1] > 1.2 * errors[0]
+    assert not any("season" in warning for warning in none.warnings)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"mode": "all"}, "mode"),
         ({"sensitivity": 101}, "sensitivity"),
         ({"sensitivity": -1}, "sensitivity"),
-        ({"season": 1}, "season"),
+        ({"season": 0}, "season"),
         ({"detector": "oracle"}, "detector"),
         ({"focus": (hours(2)[1], hours(1)[0])}, "focus"),
     ],

@@ -27,9 +27,24 @@ def test_ranks_are_those_of_the_latest_numbers(numbers, number, limit):
         )
 
 
-def test_ten_times_the_largest_is_ten_times_as_rare():
-    ranks = Ranks(99, [1.0, 2.0, 4.0])
-    assert ranks.surprise(40.0) == pytest.approx(math.log10(4) + 1)
+@pytest.mark.parametrize(("count", "index"), [(12, 1.0), (36, 1.5)])
+def test_beyond_the_largest_a_power_goes_on_that_few_numbers_make_heavier(count, index):
+    ranks = Ranks(99, [4.0] * count)
+    found = ranks.surprise(40.0) - math.log10(count + 1)
+    assert found == pytest.approx(index)
+
+
+def test_numbers_below_the_floor_do_not_stretch_what_is_beyond_them():
+    ranks = Ranks(99, [1e-15] * 12)
+    found = ranks.surprise(10.0, floor=1.0) - math.log10(13)
+    assert found == pytest.approx(1.0)
+
+
+def test_an_equal_number_that_is_rounded_is_no_larger_one():
+    ranks = Ranks(9)
+    for _ in range(8):
+        ranks.add(0.1)
+    assert ranks.surprise(0.1) == 0
 
 
 def test_numbers_beyond_single_precision_are_kept_as_the_largest():

@@ -66,3 +66,21 @@ def test_a_score_is_zero_without_a_value_and_never_one():
 def test_severities_rise_with_the_score():
     names = [scores.severity(value) for value in (0.4, 0.59, 0.6, 0.7, 0.8, 0.99)]
     assert names == ["low", "low", "medium", "high", "critical", "critical"]
+
+
+@pytest.mark.parametrize("freedom", [1.5, 3, 30])
+@pytest.mark.parametrize("budget", [1e-2, 1e-3])
+def test_a_heavy_tail_is_usual_and_keeps_the_budget(freedom, budget):
+    flagged = []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        sizes = np.abs(rng.standard_t(freedom, size=4000))
+        limit = scores.threshold(budget, tail=scores.fit_tail(sizes))
+        flagged.append(np.mean(sizes > limit))
+    assert 0.5 * budget <= np.mean(flagged) <= 1.5 * budget
+
+
+@pytest.mark.parametrize("count", [60, 200, 2000])
+def test_one_departure_beyond_a_gap_is_no_tail(count):
+    sizes = np.append(normal_sizes(count, seed=count), 15.0)
+    assert scores.threshold(1e-3, tail=scores.fit_tail(sizes)) < 10

@@ -12,9 +12,9 @@ from analysis.verdicts import anomaly_of
 from tests.analysis.synthetic import HOUR, START, clean, hours, plant
 
 
-def pushed(values, options, *, stream=None, start=0):
+def pushed(values, options, *, stream=None, start=0, step=HOUR):
     stream = stream or Stream(options)
-    times = START + (start + np.arange(len(values))) * HOUR
+    times = START + (start + np.arange(len(values))) * step
     return [stream.push(v, time=t) for v, t in zip(values, times, strict=True)]
 
 
@@ -210,3 +210,54 @@ def test_huge_and_infinite_values_break_nothing(wild):
     said = pushed(values, AnalysisOptions("1h"))
     assert all(0 <= one.strength < 1 and 0 <= one.score < 1 for one in said)
     assert said[200].is_anomaly == math.isfinite(wild)
+
+
+def days_with_a_week():
+    at = np.arange(71)
+    unrest = 2 * np.sin(at * 12.9898) * np.cos(at * 78.233)
+    return 100 + 20 * np.sin(at * math.tau / 7) + unrest
+
+
+@pytest.mark.parametrize("size", [80.0, -80.0])
+def test_a_short_history_is_enough_for_a_large_spike(size):
+    values = days_with_a_week()
+    values[-1] += size
+    options = AnalysisOptions("1h", season=7)
+    assert pushed(values, options)[-1].kind == ("spike" if size > 0 else "dip")
+
+
+@pytest.mark.parametrize("count", [50, 100, 300])
+def test_twenty_deviations_after_a_short_history_are_found(count):
+    found = 0
+    for seed in range(10):
+        values = noise("white", seed, count)
+        values[-1] += 20
+        found += pushed(values, AnalysisOptions("1h"))[-1].is_anomaly
+    assert found >= 9
+
+
+def test_a_spike_in_a_series_without_noise_is_found_though_rounding_is_not():
+    at = np.arange(400)
+    values = (at % 24) + 0.1 * (at % 7)
+    values[150] = 99.0
+    said = pushed(values, AnalysisOptions("1h"))
+    assert said[150].kind == "spike"
+    assert sum(one.is_anomaly for one in said) <= 3
+
+
+def test_two_levels_that_come_and_go_are_both_usual():
+    rng = np.random.default_rng(0)
+    values = 0.98 + 0.02 * (np.repeat(rng.random(250), 16) < 0.7)
+    said = pushed(values, AnalysisOptions("1min"), step=np.timedelta64(1, "m"))
+    assert sum(one.is_anomaly for one in said[500:]) <= 5
+
+
+def test_an_onset_in_a_short_history_does_not_hide_the_next_one():
+    found = 0
+    for seed in range(10):
+        values = noise("seasonal", seed, 700)
+        values[[400, 600]] = 40.0
+        said = pushed(values, AnalysisOptions("1h"))
+        assert said[400].is_anomaly
+        found += said[600].is_anomaly
+    assert found >= 5
