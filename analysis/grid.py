@@ -15,6 +15,8 @@ Times = NDArray[np.datetime64]
 
 # 50 years of minutes would be 26 million; a stray early time must not fill memory.
 _MOST_STEPS = 5_000_000
+# The squares of larger values, and their sums, are no numbers any more.
+_LARGEST = 1e150
 _MONTHS = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?")
 
 
@@ -37,7 +39,7 @@ def put_on_grid(values: Floats, *, times: Times, frequency: str) -> Grid:
     """Fill the steps that are not there with NaN.
 
     Args:
-        values: (n,) any unit; NaN is missing, infinite is refused.
+        values: (n,) any unit; NaN is missing, infinite and beyond 1e150 are refused.
         times: (n,) UTC, rising strictly, each on the grid of the first one.
         frequency: Pandas offset or ISO 8601 duration.
 
@@ -79,9 +81,10 @@ def _checked(values: Floats, times: Times) -> tuple[Floats, Times]:
         problem = f"{values.shape} values and {times.shape} times; give one time each"
     elif not len(values):
         problem = "the series is empty; give at least one observation"
-    elif np.isinf(values).any():
-        problem = f"the value at {times[np.argmax(np.isinf(values))]} is infinite"
-        problem += "; send it as missing"
+    elif (np.abs(values) > _LARGEST).any():
+        stray = times[np.argmax(np.abs(values) > _LARGEST)]
+        problem = f"the value at {stray} is infinite, or beyond {_LARGEST:g}, which is"
+        problem += " no better; send it as missing"
     elif np.isnan(values).all():
         problem = "every value is missing; give at least one observation"
     elif np.isnat(times).any():
@@ -136,7 +139,12 @@ def _steps(times: Times, *, offset: pd.DateOffset, frequency: str) -> Times:
             f"{frequency!r}; check the first and the last time, or the frequency"
         )
         raise InvalidSeries(msg)
-    steps = pd.date_range(times[0], times[-1], freq=offset)
+    try:
+        # In microseconds: nanoseconds know no year before 1678 nor after 2261.
+        steps = pd.date_range(times[0], times[-1], freq=offset, unit="us")
+    except ValueError as error:
+        msg = f"frequency is {frequency!r}; a step is a microsecond or longer"
+        raise InvalidOptions(msg) from error
     if not len(steps):
         steps = pd.DatetimeIndex([times[0]])
     return np.asarray(steps.to_numpy().astype("datetime64[us]"))

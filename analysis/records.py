@@ -175,7 +175,8 @@ class AnalysisOptions:
         try:
             if self.time_zone is not None:
                 ZoneInfo(self.time_zone)
-        except (ZoneInfoNotFoundError, ValueError) as error:
+        # Where zones are files, the name of a folder of them is an OSError.
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             msg = f"time_zone is {self.time_zone!r}; give a name like 'Europe/Berlin'"
             raise InvalidOptions(msg) from error
 

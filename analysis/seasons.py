@@ -162,6 +162,8 @@ def _correlation(rest: Floats, *, lag: int) -> float:
 
 def _searched(values: Floats) -> tuple[int, ...]:
     present = np.isfinite(values)
+    if not present.any():
+        return ()
     places = np.arange(len(values))
     filled = np.interp(places, places[present], values[present])
     filled = _calm(filled - np.polyval(np.polyfit(places, filled, 1), places))

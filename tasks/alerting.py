@@ -2,7 +2,8 @@
 
 A rule fires when an incident opens that it is for, and again when the incident gets
 worse; about one scope no more than once in its cooldown. What it held back is kept
-too. It says that an incident is over where it said that it began.
+too. It says that an incident is over where it said that it began, and then that it
+opened again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,8 @@ from tasks.channels import Notice, body_of
 from tasks.grouping import SEVERITIES
 
 MOST_RULES = 200
-_ALL = (*FIRED, "resolved", "held")
+_SPOKEN = (*FIRED, "resolved")
+_ALL = (*_SPOKEN, "held")
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,17 @@ class Change:
 class Past:
     """What the rules told before: of the incidents, and of their scopes."""
 
-    fired: Mapping[tuple[str, str], Told]
+    spoken: Mapping[tuple[str, str], Told]
     last: Mapping[tuple[str, str], Told]
     scopes: Mapping[tuple[str, str], Told]
+
+    def fired(self, mark: tuple[str, str]) -> Told | None:
+        """Return what was told last of an incident, unless it is that it is over.
+
+        Who was told so must hear of it when it opens again.
+        """
+        told = self.spoken.get(mark)
+        return None if told is None or told.occasion == "resolved" else told
 
 
 def matches(rule: AlertRule, incident: Mapping[str, Any]) -> bool:
@@ -59,10 +69,9 @@ def occasion(
     """Return on what occasion a rule speaks, ``held`` if it may not, or None."""
     incident = change.incident
     mark = (rule.id, incident["id"])
-    fired, last = past.fired.get(mark), past.last.get(mark)
+    fired, last = past.fired(mark), past.last.get(mark)
     if change.kind == RESOLVED:
-        over = last is not None and last.occasion == "resolved"
-        return "resolved" if fired and not over and rule.tell_resolved else None
+        return "resolved" if fired and rule.tell_resolved else None
     if incident["state"] == "resolved" or not matches(rule, incident):
         return None
     if fired is not None and not _worse(incident["severity"], fired.severity):
@@ -132,7 +141,7 @@ def _past(
         rules=[one.id for one in rules],
         scopes=[incident["scope"]],
     )
-    return Past(last(FIRED), last(_ALL), scopes)
+    return Past(last(_SPOKEN), last(_ALL), scopes)
 
 
 def _items(

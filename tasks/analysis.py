@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from analysis.analyse import Analysis
     from analysis.records import AnalysisOptions
 
+_ALONE = (
+    *("most_anomalous_share", "start", "end", "direction", "min_change"),
+    *("min_change_relative", "impute", "calendar", "time_zone"),
+)
+"""What counts for series that are judged one by one only."""
+
 
 class AnalysisParams(JudgingParams):
     """What to analyse, how sensitively, and which stretch to report."""
@@ -58,6 +64,21 @@ class AnalysisParams(JudgingParams):
     def _forwards(self) -> "AnalysisParams":
         if self.start and self.end and self.start >= self.end:
             message = "from must lie before to"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _heeded(self) -> "AnalysisParams":
+        """Refuse what would be asked for in vain."""
+        fields = type(self).model_fields
+        vain = [
+            fields[name].alias or name
+            for name in _ALONE
+            if getattr(self, name)
+            != fields[name].get_default(call_default_factory=True)
+        ]
+        if self.mode == "multivariate" and vain:
+            message = f"multivariate does not heed {', '.join(vain)}; leave it out"
             raise ValueError(message)
         return self
 

@@ -35,9 +35,7 @@ def together(params: SeriesParams, context: JobContext, asked: Asked) -> dict[st
     from analysis.records import InvalidOptions, InvalidSeries
     from analysis.together import analyse_together
 
-    read = [item for _, item in inputs(params, context)]
-    if not _FEWEST <= len(read) <= _MOST:
-        raise InvalidData(f"{len(read)} series; give {_FEWEST} to {_MOST} of them")
+    read = _read(params, context)
     context.progress(0, 1, "analysis", f"judging {len(read)} series as one")
     options = asked.options(_step(read))
     times, values = _aligned(read)
@@ -48,6 +46,20 @@ def together(params: SeriesParams, context: JobContext, asked: Asked) -> dict[st
         raise InvalidData(str(error)) from error
     context.progress(1, 1, "analysis", "storing")
     return _as_json(found)
+
+
+def _read(params: SeriesParams, context: JobContext) -> list[Input]:
+    """Read all series, unless they are more than memory should hold."""
+    read: list[Input] = []
+    for total, item in inputs(params, context):
+        read.append(item)
+        if not _FEWEST <= total <= _MOST:
+            raise InvalidData(f"{total} series; give {_FEWEST} to {_MOST} of them")
+        if sum(len(one.times) for one in read) > _MOST_CELLS:
+            raise InvalidData(
+                f"the series have more than {_MOST_CELLS:,} values; choose fewer"
+            )
+    return read
 
 
 def _step(read: Sequence[Input]) -> str:

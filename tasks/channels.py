@@ -16,7 +16,11 @@ from tasks.errors import FieldError, InvalidParams
 
 MOST_CHANNELS = 50
 _SECURITY = ("starttls", "tls", "none")
-_ADDRESS = re.compile(r"[^\s@<>,;:\"\\()\[\]]{1,64}@[A-Za-z0-9.-]{1,253}")
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_ADDRESS = re.compile(
+    r"[^\s@<>,;:\"\\()\[\]\x00-\x1f\x7f]{1,64}@(?=.{1,253}\Z)"
+    rf"{_LABEL}(?:\.{_LABEL})*"
+)
 _MOST_RECEIVERS = 20
 _LARGEST_PORT = 65_535
 _LONGEST_HEADER = 150

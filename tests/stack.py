@@ -18,6 +18,7 @@ from db import keys, migrate
 from db.session import Database
 from embedded.platform import free_port
 from embedded.supervisor import Supervisor
+from tests.servers.ports import first_port
 
 READY_WITHIN_S = 60.0
 BASE_ENVIRON = {
@@ -143,7 +144,7 @@ def running_stack(
         "FOREBAY_DATABASE_URL": database_url,
         "FOREBAY_ARTIFACTS": str(folder / "artifacts"),
         "FOREBAY_SECRET_KEY": "a test's secret",
-        "FOREBAY_PORT": str(free_port(18080)),
+        "FOREBAY_PORT": str(free_port(first_port(18_080))),
         **broker,
         **(tuned or {}),
     }

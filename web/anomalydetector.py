@@ -4,6 +4,7 @@ Reference: Azure REST API specifications, cognitiveservices, AnomalyDetector, v1
 """
 
 import itertools
+from calendar import monthrange
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -127,10 +128,18 @@ def _shared(body: DetectIn | ChangePointIn) -> dict[str, Any]:
         {"ds": at, "y": point.value}
         for at, point in zip(_written(times), body.series, strict=True)
     ]
-    step = _STEPS.get(body.granularity, "PT{}S").format(body.custom_interval)
+    step = _step(body, times)
     params = {"data": rows, "frequency": step}
     # Nought says that there is none, which is not the same as not knowing.
     return params if body.period is None else params | {"season": max(body.period, 1)}
+
+
+def _step(body: DetectIn | ChangePointIn, times: Iterable[datetime]) -> str:
+    months = {"monthly": 1, "yearly": 12}.get(body.granularity)
+    if months and all(at.day == monthrange(at.year, at.month)[1] for at in times):
+        # Counted from the 31st, a month has no such day; the ends of months go on.
+        return f"{months * body.custom_interval}ME"
+    return _STEPS.get(body.granularity, "PT{}S").format(body.custom_interval)
 
 
 def _times(body: DetectIn | ChangePointIn) -> list[datetime]:
@@ -144,8 +153,16 @@ def _times(body: DetectIn | ChangePointIn) -> list[datetime]:
             message = f"series[{place}] {fault}: sort by timestamp, one point for each"
             raise BadSeries(message)
     if body.granularity == "microsecond":
-        return [_EPOCH + (at - times[0]) * 1_000_000 for at in times]
+        return _slowed(times)
     return times
+
+
+def _slowed(times: list[datetime]) -> list[datetime]:
+    try:
+        return [_EPOCH + (at - times[0]) * 1_000_000 for at in times]
+    except OverflowError as error:
+        message = "series lasts too long for steps of a microsecond"
+        raise BadSeries(message) from error
 
 
 def _time(place: int, point: PointIn) -> datetime:
@@ -153,7 +170,11 @@ def _time(place: int, point: PointIn) -> datetime:
     if at is None:
         message = f"series[{place}] has no timestamp; only granularity none has none"
         raise BadSeries(message)
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError as error:
+        message = f"series[{place}] has a timestamp that is of no year in UTC"
+        raise BadSeries(message) from error
 
 
 def _written(times: Iterable[datetime]) -> list[str]:

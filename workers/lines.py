@@ -69,6 +69,8 @@ def _email(due: Due, body: bytes, at: datetime, around: Around) -> Answer:
     config = due.config or {}
     where = around.judged(f"http://{_bracketed(config['host'])}:{mail.port_of(config)}")
     login = _secrets(due, around) if due.credential else None
+    if login is not None and not {"username", "password"} <= login.keys():
+        raise NotSent("the credential has no username and password")
     sent = Mail(due.id, at, body.decode(), config, login)
     try:
         mail.send(

@@ -85,6 +85,10 @@ def send(mail: Mail, target: Target, *, timeout_s: float, tls: ssl.SSLContext) -
             raise NotSent("the connection failed or broke") from error
         except smtplib.SMTPException as error:
             raise NotSent("the answer is not SMTP") from error
+        except UnicodeEncodeError as error:
+            raise NotSent("the user and the password have to be ASCII") from error
+        except ValueError as error:
+            raise NotSent("the answer is not SMTP") from error
 
 
 def _talk(mail: Mail, target: Target, line: socket.socket, tls: ssl.SSLContext) -> None:

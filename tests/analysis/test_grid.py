@@ -31,6 +31,7 @@ def test_an_absent_step_becomes_a_missing_value(times, frequency, after):
         ([], hours(0), "is empty"),
         ([np.nan, np.nan], hours(2), "every value is missing"),
         ([1.0, np.inf], hours(2), "infinite"),
+        ([1.0, np.finfo(float).min], hours(2), "send it as missing"),
         ([1.0, 2.0], hours(2)[::-1], "sort the times"),
         ([1.0, 2.0], hours(1).repeat(2), "sort the times"),
         ([1.0, 2.0], hours(3), "give one time each"),
@@ -48,6 +49,21 @@ def test_what_cannot_be_put_on_a_grid_is_refused_in_words(values, times, words):
 def test_a_frequency_that_is_none_is_refused(frequency):
     with pytest.raises(InvalidOptions, match="frequency"):
         put_on_grid(np.ones(2), times=hours(2), frequency=frequency)
+
+
+@pytest.mark.parametrize("year", ["1500", "9990"])
+@pytest.mark.parametrize("frequency", ["1h", "PT1H"])
+def test_any_year_of_the_calendar_is_on_a_grid(year, frequency):
+    times = np.array([f"{year}-01-01T00", f"{year}-01-01T02"], "M8[us]")
+    grid = put_on_grid(np.ones(2), times=times, frequency=frequency)
+    assert grid.values.tolist()[::2] == [1.0, 1.0]
+    assert grid.after == times[1] + np.timedelta64(1, "h")
+
+
+def test_a_step_of_less_than_a_microsecond_is_refused():
+    times = np.array(["2024-01-01T00:00:00.000001", "2024-01-01T00:00:00.000002"])
+    with pytest.raises(InvalidOptions, match="microsecond"):
+        put_on_grid(np.ones(2), times=times.astype("M8[us]"), frequency="7ns")
 
 
 def test_one_observation_is_a_grid_of_one_step():

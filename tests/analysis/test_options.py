@@ -176,6 +176,7 @@ def test_missing_points_are_filled_as_asked_and_that_is_said(impute, value, expe
         {"false_alarms_per_1000": 0.0},
         {"most_anomalous_share": 2.0},
         {"time_zone": "Mars/Olympus"},
+        {"time_zone": "Europe"},
     ],
     ids=str,
 )
@@ -191,6 +192,14 @@ def test_spans_and_words_of_calendars_and_labels_are_checked():
         Label(*span(1, 2), "maybe")
     with pytest.raises(InvalidOptions, match="empty"):
         Label(*span(2, 2), "true")
+
+
+@every_mode
+def test_a_calendar_may_cover_all_there_is(mode):
+    whole = Expected(*span(-1, COUNT + 1), "both")
+    result = judge(spoilt(), mode, calendar=(whole,))
+    assert result.anomalies == ()
+    assert len(result.times) == COUNT
 
 
 @every_mode

@@ -42,7 +42,7 @@ def _set(database, job_id: str, changes: str) -> None:
 
 def test_an_empty_platform_counts_nothing(database):
     nothing = Deliveries({"pending": 0}, 0.0)
-    assert _counts(database) == Counts([], [], [], [], nothing, {})
+    assert _counts(database) == Counts([], [], [], [], nothing, {}, {}, {})
 
 
 def test_live_jobs_of_all_tenants_are_counted_by_type_queue_and_state(

@@ -14,6 +14,7 @@ import requests
 from selenium import webdriver
 
 from embedded.platform import free_port
+from tests.servers.ports import first_port
 
 
 @dataclass
@@ -54,7 +55,7 @@ def start_desk(
 ) -> Desk:
     """Run the command in a new home and wait until its main job is done."""
     folder.mkdir(parents=True, exist_ok=True)
-    port = port or free_port(19080)
+    port = port or free_port(first_port(19_080))
     output = folder / "printed.txt"
     with output.open("w") as file:
         process = subprocess.Popen(

@@ -7,6 +7,7 @@ from embedded.demo import latest_month
 from embedded.platform import free_port
 from embedded.postgres import Postgres
 from embedded.summary import summary
+from tests.servers.ports import first_port
 
 
 def _item(**evaluation) -> dict:
@@ -82,7 +83,7 @@ def test_the_latest_whole_month_ends_where_the_current_one_begins(last, start, e
 
 
 def test_a_platform_that_does_not_answer_is_not_ready():
-    client = Client(f"http://127.0.0.1:{free_port(20_000)}")
+    client = Client(f"http://127.0.0.1:{free_port(first_port(20_000))}")
     assert client.ready() == (False, "web")
 
 

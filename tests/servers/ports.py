@@ -5,6 +5,7 @@ keeps reconnecting to an ephemeral port whose server is down may be given the ve
 same port as its own source port and connect to itself. Crash tests do exactly that.
 """
 
+import os
 import random
 import socket
 from pathlib import Path
@@ -46,3 +47,11 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def first_port(base: int) -> int:
+    """Return where this process of the suite begins to look for ports in a row.
+
+    Others run beside it, and would take the one that it has just found free.
+    """
+    return base + 100 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])

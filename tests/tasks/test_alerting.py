@@ -238,6 +238,24 @@ def test_resolving_by_hand_is_told_and_acknowledging_is_not(
     assert occasions(told()) == ["opened", "resolved"]
 
 
+def test_what_opens_again_after_its_end_was_told_is_told_again_and_ends_once(
+    load, store, rule, told
+):
+    rule()
+    east = load("east")
+    store({east: [anomaly(0)]}, seen={east: 1})
+    store(seen={east: 4})
+    store({east: [anomaly(4, severity="critical")]}, seen={east: 5})
+    assert occasions(told()) == ["opened", "resolved", "held"]
+    later = AT + HOUR
+    store({east: [anomaly(5)]}, seen={east: 6}, now=later)
+    store({east: [anomaly(6)]}, seen={east: 7}, now=later)
+    assert occasions(told()) == ["opened", "resolved", "held", "opened"]
+    for _ in range(2):
+        store(seen={east: 12}, now=later)
+    assert occasions(told())[3:] == ["opened", "resolved"]
+
+
 def test_who_resolved_and_who_acknowledged_is_kept(load, store, listed, act):
     store({load("east"): [anomaly(0)]})
     act(incident_acts.acknowledge)

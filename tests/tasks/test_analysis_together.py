@@ -6,8 +6,10 @@ import numpy as np
 import orjson
 import pytest
 
+from tasks import analysis_together
 from tasks.analysis import AnalysisParams, analysis_run, as_table
 from tasks.errors import InvalidData
+from tasks.inputs import inputs
 from tests.fakes import FakeContext
 from tests.tasks.series import HOUR, data
 
@@ -61,6 +63,35 @@ def test_times_that_one_series_lacks_are_missing_there():
 def test_one_series_alone_is_refused():
     with pytest.raises(InvalidData, match="1 series; give 2 to 200"):
         run(data([1.0] * 20))
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("from", "2026-01-01T00:00:00Z"),
+        ("direction", "up"),
+        ("min_change", 3.0),
+        ("time_zone", "Europe/Berlin"),
+        (
+            "calendar",
+            [{"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"}],
+        ),
+    ],
+)
+def test_what_it_would_not_heed_is_refused(name, given):
+    with pytest.raises(ValueError, match=f"does not heed {name}"):
+        run(panel(), **{name: given})
+
+
+def test_too_many_series_are_refused_before_they_are_read(monkeypatch):
+    def read(*_given):
+        item = next(inputs(AnalysisParams.model_validate({"data": panel()}), None))
+        yield 10_000, item[1]
+        raise AssertionError
+
+    monkeypatch.setattr(analysis_together, "inputs", read)
+    with pytest.raises(InvalidData, match="10000 series; give 2 to 200"):
+        run(panel())
 
 
 def test_different_steps_are_refused():

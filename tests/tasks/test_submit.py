@@ -78,7 +78,9 @@ def test_a_limit_without_a_key_is_no_limit():
 
 
 def test_an_unknown_job_type_is_refused_with_the_known_ones():
-    with pytest.raises(InvalidParams, match=r"known are analysis\.run,") as caught:
+    with pytest.raises(
+        InvalidParams, match=r"known are analysis\.evaluate, analysis\.run,"
+    ) as caught:
         submit.prepare(Submission("forecast.walk"))
     assert [error.pointer for error in caught.value.errors] == ["/type"]
 

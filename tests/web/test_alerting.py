@@ -127,6 +127,7 @@ def test_a_secret_is_named_and_never_shown(api, plug):
             {"kind": "email", "config": {**MAIL, "from": "a@b\r\nX: y"}},
             ["/config/from"],
         ),
+        ({"kind": "email", "config": {**MAIL, "to": ["a@b."]}}, ["/config/to"]),
         ({"kind": "email", "config": {**MAIL, "port": 0}}, ["/config/port"]),
         ({"kind": "email", "config": {**MAIL, "port": True}}, ["/config/port"]),
         ({"kind": "email", "config": {**MAIL, "security": "x"}}, ["/config/security"]),

@@ -106,6 +106,31 @@ def test_microseconds_pass_for_seconds():
     assert rows[11]["ds"].endswith("00:00:11Z")
 
 
+def test_ends_of_months_are_steps_of_months():
+    days = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+    points = [
+        {"timestamp": f"2026-{at:02d}-{day}T00:00:00Z", "value": 1.0}
+        for at, day in enumerate(days, start=1)
+    ]
+    body = DetectIn.model_validate({"granularity": "monthly", "series": points})
+    assert azure.wanted(body, mode="batch")["frequency"] == "1ME"
+
+
+@pytest.mark.parametrize(
+    ("times", "granularity"),
+    [
+        ([f"{2026 + at}-01-01T00:00:00Z" for at in range(12)], "microsecond"),
+        ([f"0001-01-01T{at:02d}:00:00+14:00" for at in range(12)], "hourly"),
+        ([f"9999-12-31T{at:02d}:00:00-14:00" for at in range(12, 24)], "hourly"),
+    ],
+)
+def test_times_that_no_calendar_holds_are_refused(times, granularity):
+    points = [{"timestamp": at, "value": 1.0} for at in times]
+    body = DetectIn.model_validate({"granularity": granularity, "series": points})
+    with pytest.raises(azure.BadSeries):
+        azure.wanted(body, mode="batch")
+
+
 def test_what_is_left_out_is_left_to_the_job():
     params = azure.wanted(DetectIn.model_validate(series()), mode="latest")
     assert set(params) == {"data", "frequency", "mode", "sensitivity", "impute"}

@@ -107,6 +107,13 @@ def test_a_series_of_which_nothing_is_stored_has_its_stretch_alone(api, happen):
     assert list(drawn) == ["rect"]
 
 
+def test_a_row_of_a_far_year_spoils_no_picture(api, observe, happen):
+    observe("east")
+    body = {"observations": [{"ts": "9990-01-01T00:00:00Z", "value": 1.0}]}
+    assert api.post("/v1/series/east/observations", json=body).status_code == 200
+    assert "line" in layers(api.get(happen(east=[anomaly(5)])).json)
+
+
 def test_a_long_incident_ends_its_picture_and_says_so(
     api, observe, happen, monkeypatch
 ):

@@ -76,7 +76,8 @@ def test_an_analysis_tells_the_anomaly_in_all_three_forms(api, analysis):
     (item,) = api.get(link).json["series"]
     (found,) = [one for one in item["anomalies"] if one["start"] == spike]
     assert found["explanation"]
-    assert set(found) == {"start", "end", "kind", "severity", "score", "explanation"}
+    told = {"start", "end", "kind", "severity", "score", "explanation"}
+    assert set(found) == told | {"direction", "value", "expected", "evidence"}
     rows = list(
         csv.DictReader(io.StringIO(api.get(link, headers={"Accept": CSV}).text))
     )

@@ -261,6 +261,25 @@ def test_a_server_that_hangs_up_is_tried_again(world, plug, send):
     )
 
 
+def test_a_password_that_smtp_cannot_say_is_seen(world, plug, send, tmp_path):
+    server, client = certificate(tmp_path, "mail.test")
+    world.deliverer._around = replace(world.deliverer._around, tls=client)
+    world.addresses["mail.test"] = [["127.0.0.1"]]
+    with mailbox(server) as box:
+        box.users["u"] = "p"
+        config = {**SENDER, "host": "mail.test", "port": box.port}
+        seen = send(plug("email", config, username="u", password="p\u00e4ss"))
+    told = "the user and the password have to be ASCII"
+    assert (seen.state, seen.last_error) == ("pending", told)
+
+
+def test_a_credential_that_lost_its_password_is_seen(world, plug, send):
+    config = {**SENDER, "host": "127.0.0.1"}
+    seen = send(plug("email", config, username="u"))
+    told = "the credential has no username and password"
+    assert (seen.state, seen.last_error) == ("pending", told)
+
+
 def test_a_wrong_password_is_seen(world, plug, send, tmp_path):
     server, client = certificate(tmp_path, "mail.test")
     world.deliverer._around = replace(world.deliverer._around, tls=client)

@@ -21,6 +21,7 @@ bp = APIBlueprint("incident_charts", __name__, tag="Incident charts")
 
 _MOST_ANOMALIES = 5_000
 _STEPS_BEFORE, _STEPS_AFTER = 120, 48
+_LONGEST_STEP = timedelta(days=366)
 
 
 @bp.get("/v1/incidents/<incident_id>/chart")
@@ -73,7 +74,8 @@ def _around(known: SeriesExtent | None, stay: Span) -> tuple[datetime, datetime]
     length = stay.last_seen_at - stay.start_at
     step = timedelta()
     if known and known.first and known.last:
-        step = (known.last - known.first) / max(known.count - 1, 1)
+        # One row of a far year must not make a step of decades.
+        step = min((known.last - known.first) / max(known.count - 1, 1), _LONGEST_STEP)
     return (
         stay.start_at - max(length, _STEPS_BEFORE * step),
         stay.last_seen_at + max(length / 2, _STEPS_AFTER * step),
