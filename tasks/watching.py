@@ -1,6 +1,7 @@
 """Scoring what is new in stored series, from states that remember their past."""
 
 import hashlib
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from analysis.levels import Levels
     from analysis.records import AnalysisOptions, Anomaly
     from analysis.stream import Stream
     from db.series import Series
@@ -29,6 +31,11 @@ if TYPE_CHECKING:
 
 _AHEAD = timedelta(days=3)
 """How far ahead of now a value may lie: prices of tomorrow are known today."""
+
+
+_SIZE = 4
+_LEVELS = 1
+"""Which version of the state of lasting changes; one of the stream's is beside it."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,28 @@ def see(
     return done, failed
 
 
+@dataclass(frozen=True)
+class Ear:
+    """What listens to a series: for strange points, and for lasting changes."""
+
+    stream: "Stream"
+    levels: "Levels"
+
+    def packed(self) -> bytes:
+        """Return both states as bytes: the length of the first, it, and the other."""
+        from analysis.packing import pack
+
+        stream = pack(self.stream)
+        levels = zlib.compress(orjson.dumps(self.levels.as_state()), 1)
+        return len(stream).to_bytes(_SIZE, "big") + stream + levels
+
+
+def _format() -> int:
+    from analysis.packing import VERSION
+
+    return 10 * VERSION + _LEVELS
+
+
 class _Look:
     """One look at one series."""
 
@@ -120,31 +149,40 @@ class _Look:
         if state is None:
             return self._anew(None)
         options = self._options(str(state.settings.get("frequency")))
-        stream = self._unpacked(state, options)
-        if stream is None:
+        ear = self._unpacked(state, options)
+        if ear is None:
             return self._anew(state)
         times, values = self._read(start=state.upto)
         if not len(times):
             return None
         try:
-            return self._pushed(stream, times, values, state)
+            return self._pushed(ear, times, values, state)
         except _Stuck:
             return self._anew(state)
 
-    def _unpacked(
-        self, state: StreamState, options: "AnalysisOptions"
-    ) -> "Stream | None":
-        from analysis.packing import VERSION, OtherVersion, unpack
+    def _unpacked(self, state: StreamState, options: "AnalysisOptions") -> "Ear | None":
+        from analysis.levels import Levels
+        from analysis.packing import OtherVersion, unpack
 
-        if state.format != VERSION or state.settings != self._settings(options):
+        if state.format != _format() or state.settings != self._settings(options):
             return None
+        size = int.from_bytes(state.packed[:_SIZE], "big")
+        stream, levels = (
+            state.packed[_SIZE : _SIZE + size],
+            state.packed[_SIZE + size :],
+        )
         try:
-            return unpack(state.packed, options=options)
+            known = orjson.loads(zlib.decompress(levels))
+            return Ear(
+                unpack(stream, options=options),
+                Levels.from_state(known, options=options),
+            )
         except OtherVersion:
             return None
 
     def _anew(self, state: StreamState | None) -> Seen | None:
         """Begin from the history; report what is newer than the state knew."""
+        from analysis.levels import Levels
         from analysis.stream import Stream
 
         times, values = self._read()
@@ -155,22 +193,22 @@ class _Look:
                 f"at least {FEWEST_OBSERVATIONS} are needed"
             )
         frequency = self._one.frequency or common_step(times)
-        stream = Stream(self._options(frequency))
+        options = self._options(frequency)
+        ear = Ear(Stream(options), Levels(options))
         try:
-            return self._pushed(stream, times, values, state, anew=True)
+            return self._pushed(ear, times, values, state, anew=True)
         except _Stuck as error:
             raise InvalidData(str(error)) from error
 
     def _pushed(
         self,
-        stream: "Stream",
+        ear: "Ear",
         times: "Times",
         values: "Floats",
         state: StreamState | None,
         *,
         anew: bool = False,
     ) -> Seen:
-        from analysis.packing import VERSION, pack
         from analysis.records import InvalidSeries
         from analysis.verdicts import anomaly_of
 
@@ -180,24 +218,25 @@ class _Look:
         verdict = None
         for time, value in zip(times, values.tolist(), strict=True):
             try:
-                verdict = stream.push(value, time=time)
+                lasting = ear.levels.push(ear.stream, value, time=time)
+                verdict = ear.stream.push(value, time=time)
             except InvalidSeries as error:
                 raise _Stuck(str(error)) from error
             if upto is None or time < upto:
                 continue
             fresh += 1
-            anomaly = anomaly_of(verdict)
-            if anomaly is not None:
-                # A gap or a flatline that goes on is the one that began.
-                found[(anomaly.start, anomaly.kind)] = anomaly
+            for anomaly in (anomaly_of(verdict), lasting):
+                if anomaly is not None:
+                    # A gap or a flatline that goes on is the one that began.
+                    found[(anomaly.start, anomaly.kind)] = anomaly
         if verdict is None:
             raise InvalidData("there is nothing to learn from")
         points = len(times) if anew or state is None else state.points + len(times)
         kept = NewState(
             self._one.id,
-            VERSION,
-            self._settings(stream.options),
-            pack(stream),
+            _format(),
+            self._settings(ear.stream.options),
+            ear.packed(),
             points,
             aware(verdict.end),
         )

@@ -186,6 +186,23 @@ def test_a_state_that_cannot_be_read_is_learnt_anew_and_misses_nothing(
     assert [anomaly["kind"] for anomaly in found["anomalies"]] == ["spike"]
 
 
+def test_a_level_that_stays_is_told_once_with_its_begin(watch, observed):
+    values = usual(HISTORY + 48)
+    observed(values[:HISTORY])
+    watch()
+    moved = [value + 15.0 for value in values[HISTORY:]]
+    found = []
+    for at, value in enumerate(moved):
+        observed([value], at=HISTORY + at)
+        found += one(watch())["anomalies"]
+    (shift,) = [each for each in found if each["kind"] == "level_shift"]
+    begun = datetime.fromisoformat(shift["start"]) - START
+    assert abs(begun / HOUR - HISTORY) <= 6
+    assert shift["direction"] == "up"
+    assert shift["evidence"]["rule"] == "lasting_change"
+    assert shift["explanation"].startswith("Since 2026-01-2")
+
+
 def test_what_people_say_of_a_series_counts_from_then_on(
     watch, observed, database, tenant_id
 ):
