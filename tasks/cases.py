@@ -1,11 +1,14 @@
 """The incidents at hand: takes anomalies in, one after the other; see grouping.py."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from db.incident_cases import Kept
 from tasks.grouping import SEVERITIES, Case, Grouping, Sighted
+
+Handle = int | str
+"""What lets incidents share an anomaly: the number of a series, or a tag."""
 
 
 @dataclass
@@ -46,7 +49,11 @@ class Known:
 
 
 class Cases:
-    """What is open or was lately, and the anomalies in it that may come again."""
+    """What is open or was lately, and the anomalies in it that may come again.
+
+    Only what has a series or a tag in common can be one, so each is looked up by those:
+    an outage of a thousand series is no million of comparisons.
+    """
 
     def __init__(
         self,
@@ -58,11 +65,17 @@ class Cases:
         now: datetime,
     ) -> None:
         self.all = list(cases)
-        self._known = [Known.of(one) for one in known]
+        self._known: dict[int, list[Known]] = {}
+        self._by_id = {case.id: case for case in self.all}
+        self._by_handle: dict[Handle, dict[str, Case]] = {}
+        self._ended_before: datetime | None = None
+        for one in known:
+            self._know(Known.of(one))
         self._grouping = grouping
         self._seen = seen
         self._now = now
         for case in self.all:
+            self._index(case)
             if case.live:
                 case.look(seen)
 
@@ -81,10 +94,11 @@ class Cases:
 
     def _again(self, one: Sighted) -> bool:
         """Note what is new of an anomaly that is known; of what is over, nothing is."""
-        same = next((known for known in self._known if known.is_same(one)), None)
+        mine = self._known.get(one.series_id, ())
+        same = next((known for known in mine if known.is_same(one)), None)
         if same is None:
             return False
-        case = next((one for one in self.all if one.id == same.incident_id), None)
+        case = self._by_id.get(same.incident_id)
         if case is None or not case.live or same.covers(one):
             return True
         # A part of a stretch, found again, must not make it shorter.
@@ -102,6 +116,9 @@ class Cases:
         return Sighted(**{**given, "severity": same.severity})
 
     def _end_before(self, instant: datetime) -> None:
+        if instant == self._ended_before:
+            return
+        self._ended_before = instant
         for case in self._live():
             if case.over_by(instant):
                 case.end("recovered")
@@ -109,15 +126,19 @@ class Cases:
     def _place(self, one: Sighted) -> None:
         near = [
             case
-            for case in self._live()
-            if case.shares(one, self._grouping) and case.reaches(one, after_s=0)
+            for case in self._akin(_handles_of(one))
+            if case.live
+            and case.shares(one, self._grouping)
+            and case.reaches(one, after_s=0)
         ]
         case = min(near, key=_age, default=None) or self._resting(one)
         if case is None:
             case = Case.opened(one, self._grouping, self._now)
             self.all.append(case)
+            self._by_id[case.id] = case
         case.join(one, seen=self._until(one))
-        self._known.append(
+        self._index(case)
+        self._know(
             Known(
                 case.id,
                 one.series_id,
@@ -134,7 +155,7 @@ class Cases:
         """Return the incident that an anomaly opens again, the latest."""
         resting = [
             case
-            for case in self.all
+            for case in self._akin(_handles_of(one))
             if not case.live
             and case.merged_into is None
             and case.shares(one, self._grouping)
@@ -153,18 +174,45 @@ class Cases:
         while (other := self._neighbour(case)) is not None:
             case, gone = sorted((case, other), key=_age)
             case.absorb(gone)
-            for known in self._known:
-                if known.incident_id == gone.id:
-                    known.incident_id = case.id
+            self._index(case)
+            for series_id in case.stays:
+                for known in self._known.get(series_id, ()):
+                    if known.incident_id == gone.id:
+                        known.incident_id = case.id
             if gone.version == 0:  # nobody has heard of it yet
-                self.all.remove(gone)
+                self.all = [one for one in self.all if one is not gone]
 
     def _neighbour(self, case: Case) -> Case | None:
-        near = (one for one in self._live() if one is not case and case.is_near(one))
+        akin = self._akin(_handles(case.stays, case.tags))
+        near = (
+            one for one in akin if one.live and one is not case and case.is_near(one)
+        )
         return next(near, None)
+
+    def _akin(self, handles: Iterable[Handle]) -> list[Case]:
+        """Return the incidents that have a series or a tag of these, once each."""
+        found: dict[str, Case] = {}
+        for handle in handles:
+            found.update(self._by_handle.get(handle, {}))
+        return list(found.values())
+
+    def _index(self, case: Case) -> None:
+        for handle in _handles(case.stays, case.tags):
+            self._by_handle.setdefault(handle, {})[case.id] = case
+
+    def _know(self, known: Known) -> None:
+        self._known.setdefault(known.series_id, []).append(known)
 
     def _until(self, one: Sighted) -> datetime:
         return max(one.end_at, self._seen.get(one.series_id, one.end_at))
+
+
+def _handles(series_ids: Iterable[int], tags: Iterable[str]) -> list[Handle]:
+    return [*series_ids, *tags]
+
+
+def _handles_of(one: Sighted) -> list[Handle]:
+    return _handles([one.series_id], one.tags)
 
 
 def _age(case: Case) -> tuple[datetime, str]:
