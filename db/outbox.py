@@ -28,14 +28,15 @@ WHERE state = 'running' AND lease_until < now()
 ORDER BY lease_until LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 """)
 
+# Materialised: in a nested loop a limited choice would be made anew for each row.
 _AGAIN = text("""
-WITH lost AS (
-    UPDATE jobs SET dispatched_at = NULL
-    WHERE id IN (
-        SELECT id FROM jobs
-        WHERE queue = :queue AND state = 'queued'
-            AND dispatched_at < now() - :older * interval '1 second'
-        ORDER BY dispatched_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+WITH chosen AS MATERIALIZED (
+    SELECT id FROM jobs
+    WHERE queue = :queue AND state = 'queued'
+        AND dispatched_at < now() - :older * interval '1 second'
+    ORDER BY dispatched_at LIMIT :limit FOR UPDATE SKIP LOCKED
+), lost AS (
+    UPDATE jobs SET dispatched_at = NULL WHERE id IN (SELECT id FROM chosen)
     RETURNING *
 )
 INSERT INTO outbox (tenant_id, job_id, attempt, type, queue, priority, traceparent,
