@@ -225,16 +225,8 @@ def line_cells(
         InvalidLayout: the first lines have no member of a wanted name.
     """
     first = 1
-    for lines in _lines(TextBytes(stream)):
-        numbers: Sequence[int] = range(first, first + len(lines))
-        try:
-            records: list[Any] = list(map(orjson.loads, lines))
-        except orjson.JSONDecodeError:
-            filled = [
-                (at, line) for at, line in enumerate(lines, first) if line.strip()
-            ]
-            numbers = [at for at, _ in filled]
-            records = [_decoded(at, line) for at, line in filled]
+    for lines in lines_of(TextBytes(stream)):
+        numbers, records = records_of(lines, first)
         if first == 1:
             check_names(records, (*texts, *values))
         if records:
@@ -244,7 +236,12 @@ def line_cells(
         first += len(lines)
 
 
-def _lines(text: TextBytes) -> Iterator[list[bytes]]:
+def lines_of(text: TextBytes) -> Iterator[list[bytes]]:
+    """Yield the lines of a text, about a mebibyte of them at a time.
+
+    Raises:
+        InvalidFile: one does not end.
+    """
     rest = b""
     while piece := text.read(_CHUNK):
         body, end, tail = piece.rpartition(b"\n")
@@ -260,7 +257,20 @@ def _lines(text: TextBytes) -> Iterator[list[bytes]]:
         yield [rest]
 
 
-def _decoded(number: int, line: bytes) -> Any:
+def records_of(lines: Sequence[bytes], first: int) -> tuple[Sequence[int], list[Any]]:
+    """Return the records of lines and their numbers; `first` is that of the first line.
+
+    Blank lines are passed over where there is a line that is none.
+    """
+    try:
+        return range(first, first + len(lines)), list(map(orjson.loads, lines))
+    except orjson.JSONDecodeError:
+        filled = [(at, line) for at, line in enumerate(lines, first) if line.strip()]
+        return [at for at, _ in filled], [decoded(at, line) for at, line in filled]
+
+
+def decoded(number: int, line: bytes) -> Any:
+    """Return the decoded line, which may say NaN, or why it is none as a `Rejected`."""
     try:
         return json.loads(line)
     except (ValueError, RecursionError) as error:

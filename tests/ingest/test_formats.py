@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.errors import InvalidFile, InvalidLayout
-from ingest.formats import json_lines
 from ingest.layout import UploadLayout
 from ingest.upload import read_batches
 from tests.ingest import naive
@@ -164,7 +163,7 @@ def test_ndjson_lines_are_judged_as_the_naive_reader_judges_them(lines, chunk):
     lines = ['{"ts": "2026-03-01T09:00Z", "value": 1}', *lines]
     layout = UploadLayout("ndjson", series_key="load")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_lines, "_CHUNK", chunk)
+        patch.setattr(json_rows, "_CHUNK", chunk)
         patch.setattr(json_lines, "check_columns", lambda *_: None)
         found = read("\n".join(lines).encode(), **vars(layout))
     assert found == naive.read_json_lines(lines, layout)

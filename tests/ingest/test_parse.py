@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest import cells
 from ingest.columns import RawRows
-from ingest.formats import delimited
 from ingest.layout import UploadLayout
 from ingest.parse import parse
 from tests.ingest import naive
@@ -95,7 +95,7 @@ def test_it_makes_no_difference_where_the_file_is_cut(rows, layout, block):
     content = write(rows, layout).encode()
     with patch("ingest.autumn.Autumn.watch"):
         whole = read(content, **declared(layout))
-        with patch.object(delimited, "_BLOCK", block):
+        with patch.object(cells, "_BLOCK", block):
             assert read(content, **declared(layout)) == whole
 
 
