@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest import json_rows
 from ingest.errors import InvalidFile, InvalidLayout
+from ingest.formats import json_lines
 from ingest.layout import UploadLayout
 from ingest.upload import read_batches
 from tests.ingest import naive
