@@ -6,13 +6,12 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response
 
-from db import audit
 from db import credentials as rows
 from db.credentials import Credential
 from db.schedules import clock
-from db.session import Connection
 from tasks import credentials
 from tasks.errors import FieldError, InvalidParams
+from web.acts import note
 from web.door import door, identity
 from web.openapi import answers
 from web.representation import json_response
@@ -43,7 +42,7 @@ def put_credential(name: str, body: PutCredential) -> Response:
             keys=credentials.keys_of(here.settings),
             now=clock(connection),
         )
-        _note(connection, "credential.put", name, {"fields": stored.fields})
+        note(connection, "credential.put", name, {"fields": stored.fields})
     return json_response(_shown(stored))
 
 
@@ -69,25 +68,8 @@ def delete_credential(name: str) -> Response:
     tenant_id = identity().tenant_id
     with door().database.tenant(tenant_id) as connection:
         credentials.remove(connection, tenant_id=tenant_id, name=name)
-        _note(connection, "credential.delete", name)
+        note(connection, "credential.delete", name)
     return Response(status=204)
-
-
-def _note(
-    connection: Connection,
-    action: str,
-    name: str,
-    detail: dict[str, Any] | None = None,
-) -> None:
-    who = identity()
-    audit.record(
-        connection,
-        tenant_id=who.tenant_id,
-        key_id=who.key_id,
-        action=action,
-        target=name,
-        detail=detail,
-    )
 
 
 def _shown(found: Credential) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 from apiflask import APIBlueprint
 from flask import Response
 
-from db import audit, limits, place
-from db.session import Connection
+from db import limits, place
 from tasks.catalog import QUEUES
 from tasks.errors import NotFound
+from web.acts import note
 from web.door import door, identity
 from web.openapi import answers
 from web.representation import json_response
@@ -34,7 +34,7 @@ def pause_queue(queue: str) -> Response:
             queue=_known(queue),
             paused_by=who.key_id,
         )
-        _note(connection, "queue.pause", queue)
+        note(connection, "queue.pause", queue)
     return _answer()
 
 
@@ -45,7 +45,7 @@ def resume_queue(queue: str) -> Response:
     who = identity()
     with door().database.tenant(who.tenant_id) as connection:
         limits.resume(connection, tenant_id=who.tenant_id, queue=_known(queue))
-        _note(connection, "queue.resume", queue)
+        note(connection, "queue.resume", queue)
     return _answer()
 
 
@@ -53,17 +53,6 @@ def _known(queue: str) -> str:
     if queue not in QUEUES:
         raise NotFound(f"no queue {queue}; there are {', '.join(QUEUES)}")
     return queue
-
-
-def _note(connection: Connection, action: str, queue: str) -> None:
-    who = identity()
-    audit.record(
-        connection,
-        tenant_id=who.tenant_id,
-        key_id=who.key_id,
-        action=action,
-        target=queue,
-    )
 
 
 def _answer() -> Response:

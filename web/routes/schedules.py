@@ -7,17 +7,18 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from db import audit, idempotency
+from db import idempotency
 from db import schedules as rows
 from db.schedules import Firing, Plan, Schedule
 from db.session import Connection
 from tasks import firing, schedules
 from tasks.errors import NotFound
 from tasks.submit import fingerprint
+from web.acts import created, note, once
 from web.door import door, identity
 from web.openapi import answers
 from web.representation import json_response
-from web.requests import idempotency_key, json_body, next_link
+from web.requests import idempotency_key, next_link
 from web.schemas.jobs import Page
 from web.schemas.schedules import (
     ChangeSchedule,
@@ -37,25 +38,10 @@ bp = APIBlueprint("schedules", __name__, url_prefix="/v1/schedules", tag="Schedu
 @bp.doc(responses=answers(201, "The schedule", ScheduleOut))
 def create_schedule(body: CreateSchedule) -> Response:
     """Create a schedule; its first fire time is yet to come."""
-    tenant_id, key = identity().tenant_id, idempotency_key()
-    mark = fingerprint(request.path, json_body())
-    with door().database.tenant(tenant_id) as connection:
-        known = _recall(connection, key, mark)
-        if known is None:
-            made = schedules.create(
-                connection,
-                tenant_id=tenant_id,
-                plan=Plan(**_fields(body)),
-                now=rows.clock(connection),
-            )
-            _remember(connection, key, mark, made.id)
-            _note(connection, "schedule.create", made.id, {"name": made.name})
-        else:
-            made = _find(connection, known)
-        (shown,) = _shown(connection, [made])
-    answer = json_response(shown, 201)
-    answer.headers["Location"] = shown["links"]["self"]
-    return _replayed(answer, known)
+    with door().database.tenant(identity().tenant_id) as connection:
+        made, replayed = once(connection, lambda: _create(connection, body))
+        (shown,) = _shown(connection, [_find(connection, made)])
+    return created(shown, replayed=replayed)
 
 
 @bp.get("")
@@ -101,7 +87,7 @@ def change_schedule(schedule_id: str, body: ChangeSchedule) -> Response:
         )
         if changes:
             told = {"fields": sorted(changes)}
-            _note(connection, "schedule.change", schedule_id, told)
+            note(connection, "schedule.change", schedule_id, told)
         (shown,) = _shown(connection, [changed])
     return json_response(shown)
 
@@ -113,7 +99,7 @@ def delete_schedule(schedule_id: str) -> Response:
     tenant_id = identity().tenant_id
     with door().database.tenant(tenant_id) as connection:
         schedules.remove(connection, tenant_id=tenant_id, schedule_id=schedule_id)
-        _note(connection, "schedule.delete", schedule_id)
+        note(connection, "schedule.delete", schedule_id)
     return Response(status=204)
 
 
@@ -147,7 +133,7 @@ def run_schedule(schedule_id: str) -> Response:
                 now=rows.clock(connection),
             )
             _remember(connection, key, mark, made.fire_at.isoformat())
-            _note(connection, "schedule.run", schedule_id, {"job_ids": made.job_ids})
+            note(connection, "schedule.run", schedule_id, {"job_ids": made.job_ids})
         else:
             made = _find_firing(connection, schedule_id, datetime.fromisoformat(known))
     return _replayed(json_response(vars(made), 202), known)
@@ -184,7 +170,7 @@ def _switch(schedule_id: str, action: str, *, enabled: bool) -> Response:
             enabled=enabled,
             now=rows.clock(connection),
         )
-        _note(connection, action, schedule_id)
+        note(connection, action, schedule_id)
         (shown,) = _shown(connection, [changed])
     return json_response(shown)
 
@@ -218,6 +204,17 @@ def _find_firing(connection: Connection, schedule_id: str, fire_at: datetime) ->
     return found
 
 
+def _create(connection: Connection, body: CreateSchedule) -> str:
+    made = schedules.create(
+        connection,
+        tenant_id=identity().tenant_id,
+        plan=Plan(**_fields(body)),
+        now=rows.clock(connection),
+    )
+    note(connection, "schedule.create", made.id, {"name": made.name})
+    return made.id
+
+
 def _recall(connection: Connection, key: str | None, mark: bytes) -> str | None:
     if key is None:
         return None
@@ -235,23 +232,6 @@ def _remember(connection: Connection, key: str | None, mark: bytes, made: str) -
             fingerprint=mark,
             resource_id=made,
         )
-
-
-def _note(
-    connection: Connection,
-    action: str,
-    schedule_id: str,
-    detail: dict[str, Any] | None = None,
-) -> None:
-    who = identity()
-    audit.record(
-        connection,
-        tenant_id=who.tenant_id,
-        key_id=who.key_id,
-        action=action,
-        target=schedule_id,
-        detail=detail,
-    )
 
 
 def _replayed(answer: Response, known: str | None) -> Response:

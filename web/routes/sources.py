@@ -4,19 +4,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import Response, request
+from flask import Response
 
-from db import audit, idempotency, quarantine, source_ledger, source_series
+from db import quarantine, source_ledger, source_series
 from db import sources as rows
 from db.schedules import clock
 from db.session import Connection
 from db.sources import Setup, Source
 from tasks import sources
-from tasks.submit import fingerprint
+from web import acts
 from web.door import door, identity
 from web.openapi import answers
 from web.representation import json_response
-from web.requests import idempotency_key, json_body, next_link
+from web.requests import next_link
 from web.schemas.jobs import Page
 from web.schemas.sources import (
     ChangeSource,
@@ -41,26 +41,11 @@ _LINKS = (
 @bp.doc(responses=answers(201, "The source", SourceOut))
 def create_source(body: CreateSource) -> Response:
     """Create a source from a connector; its config is checked, nothing is asked."""
-    tenant_id, key = identity().tenant_id, idempotency_key()
-    mark = fingerprint(request.path, json_body())
+    tenant_id = identity().tenant_id
     with door().database.tenant(tenant_id) as connection:
-        known = _recall(connection, key, mark)
-        if known is None:
-            made = sources.create(
-                connection,
-                tenant_id=tenant_id,
-                setup=_setup(body),
-                now=clock(connection),
-            )
-            _remember(connection, key, mark, made.name)
-            note(connection, "source.create", made, {"connector": made.connector})
-        else:
-            made = sources.find(connection, tenant_id=tenant_id, name=known)
-    answer = json_response(_source_json(made), 201)
-    answer.headers["Location"] = f"/v1/sources/{made.name}"
-    if known is not None:
-        answer.headers["Idempotency-Replayed"] = "true"
-    return answer
+        name, replayed = acts.once(connection, lambda: _create(connection, body))
+        made = sources.find(connection, tenant_id=tenant_id, name=name)
+    return acts.created(_source_json(made), replayed=replayed)
 
 
 @bp.get("")
@@ -145,15 +130,7 @@ def note(
     detail: dict[str, Any] | None = None,
 ) -> None:
     """Add to the audit trail, in the transaction that acts."""
-    who = identity()
-    audit.record(
-        connection,
-        tenant_id=who.tenant_id,
-        key_id=who.key_id,
-        action=action,
-        target=source.name,
-        detail={"id": source.id, **(detail or {})},
-    )
+    acts.note(connection, action, source.name, {"id": source.id, **(detail or {})})
 
 
 def _switch(name: str, *, enabled: bool) -> Response:
@@ -181,23 +158,15 @@ def _setup(body: CreateSource) -> Setup:
     )
 
 
-def _recall(connection: Connection, key: str | None, mark: bytes) -> str | None:
-    if key is None:
-        return None
-    return idempotency.recall(
-        connection, tenant_id=identity().tenant_id, key=key, fingerprint=mark
+def _create(connection: Connection, body: CreateSource) -> str:
+    made = sources.create(
+        connection,
+        tenant_id=identity().tenant_id,
+        setup=_setup(body),
+        now=clock(connection),
     )
-
-
-def _remember(connection: Connection, key: str | None, mark: bytes, made: str) -> None:
-    if key is not None:
-        idempotency.remember(
-            connection,
-            tenant_id=identity().tenant_id,
-            key=key,
-            fingerprint=mark,
-            resource_id=made,
-        )
+    note(connection, "source.create", made, {"connector": made.connector})
+    return made.name
 
 
 def _fares(connection: Connection, source: Source) -> Mapping[str, Any]:
