@@ -13,7 +13,7 @@ from bench.streamers import Order, Stream, blocks, note
 from bench.streams import Audit, Found, Phase, Plan
 
 TINY = Plan(
-    followers=4, feeds=2, jobs=30, pairs=1, submissions=12, threads=2, quiet_s=2
+    followers=4, feeds=2, jobs=90, pairs=1, submissions=12, threads=2, quiet_s=2
 )
 ROWS = [(1, "queued"), (2, "running"), (3, "succeeded")]
 WIRE = (

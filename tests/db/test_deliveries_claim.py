@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -95,9 +96,15 @@ def test_a_claim_takes_the_oldest_of_each_webhook_first(made, backlog, claim):
     assert [due.id[-1] for due in claim()] == ["3"]
 
 
-def test_a_claim_reads_no_more_of_a_backlog_than_it_may_send(database, made, backlog):
-    for _ in range(2):
+@pytest.mark.parametrize("counted_after", [1, 2])
+def test_a_claim_reads_no_more_of_a_backlog_than_it_may_send(
+    database, made, backlog, counted_after
+):
+    for number in (1, 2):
         backlog(made(), count=10_000, age_s=100)
+        if number == counted_after:  # what autovacuum does within a minute
+            with psycopg.connect(database.url, autocommit=True) as connection:
+                connection.execute("ANALYZE webhook_deliveries")
     given = {"now": datetime.now(UTC), "busy": "{}", "lease": 60, "limit": ROOM.limit}
     with database.system() as connection:
         (plan,) = connection.scalar(
@@ -107,7 +114,7 @@ def test_a_claim_reads_no_more_of_a_backlog_than_it_may_send(database, made, bac
     read = [
         step["Actual Rows"] * step["Actual Loops"]
         for step in steps(plan["Plan"])
-        if step.get("Relation Name") == "webhook_deliveries"
+        if "webhook_deliveries" in step.get("Relation Name", step.get("Index Name", ""))
         and "Scan" in step["Node Type"]
     ]
     assert 0 < sum(read) <= 40
