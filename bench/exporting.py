@@ -4,7 +4,6 @@ The rows of every format are decoded and held against each other, and those of s
 series against what the API gives of them alone.
 """
 
-import argparse
 import csv
 import hashlib
 import http.client
@@ -16,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +26,7 @@ from bench import panel_rows
 from bench import stack as platform
 from bench.drawn import draw, told, verdict
 from bench.load import Refused
+from bench.plans import asked
 from bench.servers import Servers, running_servers
 from bench.workers import resident_mib
 from tests.stack import Stack
@@ -324,17 +324,11 @@ def _say(text: str) -> None:
 
 def main(words: list[str]) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.exporting", description=__doc__
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON instead")
-    for field in fields(Plan):
-        parser.add_argument(f"--{field.name}", type=int, default=field.default)
-    arguments = vars(parser.parse_args(words))
-    plan = Plan(**{field.name: arguments[field.name] for field in fields(Plan)})
+    given = asked(Plan, words, name="exporting", about=__doc__)
+    plan = given.plan
     with running_servers() as servers, tempfile.TemporaryDirectory() as folder:
         exports, reads = run(servers, plan, folder=Path(folder))
-    if arguments["json"]:
+    if given.json:
         lists = {"exports": exports, "reads": reads}
         told_all = {name: [asdict(one) for one in some] for name, some in lists.items()}
         print(json.dumps({"plan": asdict(plan), **told_all}, indent=2))

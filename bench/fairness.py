@@ -5,14 +5,13 @@ tenant holds thousands of queued jobs, and other tenants come, and urgent jobs o
 own. Workers are as in production: one for forecasts, one for everything else.
 """
 
-import argparse
 import json
 import math
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from bench.calls import Caller
 from bench.drawn import draw, told, verdict
 from bench.figures import Spread, spread
 from bench.load import Refused
+from bench.plans import asked
 from bench.servers import Servers, running_servers
 from db import keys
 from tests.stack import Stack
@@ -194,18 +194,11 @@ def run(servers: Servers, plan: Plan, *, folder: Path) -> list[Line]:
 
 def main(words: list[str]) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.fairness", description=__doc__
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON instead")
-    for field in fields(Plan):
-        option = "--" + field.name.replace("_", "-")
-        parser.add_argument(option, type=int, default=field.default)
-    arguments = vars(parser.parse_args(words))
-    plan = Plan(**{field.name: arguments[field.name] for field in fields(Plan)})
+    given = asked(Plan, words, name="fairness", about=__doc__)
+    plan = given.plan
     with running_servers() as servers, tempfile.TemporaryDirectory() as folder:
         lines = run(servers, plan, folder=Path(folder))
-    if arguments["json"]:
+    if given.json:
         found = {
             "plan": asdict(plan),
             "machine": servers.about,

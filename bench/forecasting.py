@@ -5,7 +5,6 @@ forecast through HTTP on a fresh and on a warm worker, the memory of a worker ov
 parts, and a stream of millions of points.
 """
 
-import argparse
 import hashlib
 import http.client
 import json
@@ -15,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from bench import stack as platform
 from bench.calls import Caller
 from bench.drawn import draw, told, verdict
 from bench.load import Refused
+from bench.plans import asked
 from bench.servers import Servers, running_servers
 from bench.workers import Sample, growth, resident_mib
 from tests.stack import Stack
@@ -368,18 +368,11 @@ def _say(text: str) -> None:
 
 def main(words: list[str]) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.forecasting", description=__doc__
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON instead")
-    for field in fields(Plan):
-        default = field.default
-        parser.add_argument(f"--{field.name}", type=type(default), default=default)
-    arguments = vars(parser.parse_args(words))
-    plan = Plan(**{field.name: arguments[field.name] for field in fields(Plan)})
+    given = asked(Plan, words, name="forecasting", about=__doc__)
+    plan = given.plan
     with running_servers() as servers, tempfile.TemporaryDirectory() as folder:
         aims = measure(servers, plan, folder=Path(folder))
-    if arguments["json"]:
+    if given.json:
         found = {"plan": asdict(plan), "machine": servers.about}
         print(json.dumps({**found, "aims": [asdict(one) for one in aims]}, indent=2))
         return

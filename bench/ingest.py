@@ -5,7 +5,6 @@ this machine, raw archive, parse, stage, merge, ledger. Left out are the queue, 
 publisher's pace, and the making of bodies: each was asked for once before.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -13,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bench import ingest_runs
@@ -22,6 +21,7 @@ from bench.drawn import draw, told, verdict
 from bench.ingest_runs import Done, Where
 from bench.ingest_sources import KINDS, shown
 from bench.loading import Panel, Run, new_database
+from bench.plans import asked
 from bench.servers import running_servers
 
 _MOST_MB = 300
@@ -29,6 +29,9 @@ _LINE = 59  # bytes of a row of an uploaded file, about
 _BAD_EVERY = 100_000
 _HOURS = 2_000
 _TENTH = 10
+_ONLY: dict[str, dict[str, Any]] = {
+    "only": {"choices": [*KINDS], "nargs": "*", "default": [*KINDS]}
+}
 
 
 @dataclass(frozen=True)
@@ -198,18 +201,13 @@ def big_table(found: Sequence[tuple[str, Done, str]]) -> str:
 
 def main(words: list[str]) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m bench.ingest", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON instead")
-    parser.add_argument("--only", choices=[*KINDS], nargs="*", default=[*KINDS])
-    for field in fields(Plan):
-        parser.add_argument(f"--{field.name}", type=int, default=field.default)
-    arguments = vars(parser.parse_args(words))
-    plan = Plan(**{field.name: arguments[field.name] for field in fields(Plan)})
+    given = asked(Plan, words, name="ingest", about=__doc__, more=_ONLY)
+    plan = given.plan
     with running_servers(broker=False) as servers:
-        lines = measure(servers.postgres, plan, arguments["only"])
+        lines = measure(servers.postgres, plan, given.more["only"])
         found = big(servers.postgres, plan) if plan.big_mb else []
         about = servers.about | {"load average after": f"{os.getloadavg()[0]:.1f}"}
-    if arguments["json"]:
+    if given.json:
         shown_lines = [asdict(line) for line in lines]
         shown_lines += [{"name": name, **asdict(done)} for name, done, _ in found]
         print(

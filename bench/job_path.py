@@ -4,17 +4,17 @@ One run, one machine, the same PostgreSQL, RabbitMQ and Redis, started for the
 purpose. The sides are measured in turn while the other one is idle.
 """
 
-import argparse
 import json
 import sys
 import tempfile
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from bench import machine
 from bench.figures import Line, compare
+from bench.plans import asked
 from bench.report import table
 from bench.rounds import Plan, Rounds, alternate
 from bench.sides import running_forebay, running_peer
@@ -54,19 +54,16 @@ def measure(servers: Servers, plan: Plan, *, queue_type: str, folder: Path) -> R
         return alternate([peer, forebay], plan, say=_say)
 
 
+_QUEUES: dict[str, dict[str, Any]] = {
+    "queue_type": {"choices": ("quorum", "classic"), "default": "quorum"}
+}
+
+
 def main(words: list[str]) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.job_path", description=__doc__
-    )
-    parser.add_argument("--queue-type", choices=("quorum", "classic"), default="quorum")
-    parser.add_argument("--json", action="store_true", help="print JSON instead")
-    for field in fields(Plan):
-        option = "--" + field.name.replace("_", "-")
-        parser.add_argument(option, type=int, default=field.default)
-    arguments = vars(parser.parse_args(words))
-    plan = Plan(**{field.name: arguments[field.name] for field in fields(Plan)})
-    queue_type = arguments["queue_type"]
+    given = asked(Plan, words, name="job_path", about=__doc__, more=_QUEUES)
+    plan = given.plan
+    queue_type = given.more["queue_type"]
     # PostgreSQL flushes to disk at every commit, and has the memory it has by default.
     postgres = choice.postgres(fsync=True, settings={"shared_buffers": "128MB"})
     with postgres, choice.rabbitmq() as rabbitmq, choice.redis() as redis:
@@ -75,7 +72,7 @@ def main(words: list[str]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             rounds = measure(servers, plan, queue_type=queue_type, folder=Path(folder))
     lines = compare(rounds["forebay"], rounds["peer"])
-    if arguments["json"]:
+    if given.json:
         print(_json(lines, rounds, plan, about, queue_type))
     else:
         print(table(lines, plan, about, queue_type=queue_type))

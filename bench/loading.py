@@ -5,13 +5,12 @@ as text and in binary; making the rows of a load is not counted either. Each loa
 in a process of its own, whose memory is measured.
 """
 
-import argparse
 import json
 import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ import psycopg
 
 from bench.clock import Clock, Given, alone, peak_mb
 from bench.drawn import draw, told, verdict
+from bench.plans import asked
 from bench.servers import running_servers
 from db import copy_binary, keys, loads, migrate, observation_export, observations
 from db.session import Database
@@ -357,20 +357,14 @@ def reads_table(found: Sequence[tuple[str, Run, float, float]]) -> str:
 
 def main(words: list[str]) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.loading", description=__doc__
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON instead")
-    for field in fields(Plan):
-        parser.add_argument(f"--{field.name}", type=int, default=field.default)
-    arguments = vars(parser.parse_args(words))
-    plan = Plan(**{field.name: arguments[field.name] for field in fields(Plan)})
+    given = asked(Plan, words, name="loading", about=__doc__)
+    plan = given.plan
     with running_servers(broker=False) as servers:
         lines = measure(servers.postgres, plan)
         lines += large(servers.postgres, plan) if plan.big else []
         found = reads(servers.postgres, plan)
         about = servers.about
-    if arguments["json"]:
+    if given.json:
         shown = [asdict(line) for line in lines]
         shown += [{"name": name, **asdict(run)} for name, run, _, _ in found]
         print(json.dumps({"plan": asdict(plan), "machine": about, "lines": shown}))

@@ -5,7 +5,6 @@ a web process of its own; they are asked in turn, so that whatever else the mach
 does meanwhile meets both alike.
 """
 
-import argparse
 import contextlib
 import json
 import statistics
@@ -14,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from bench import rows
 from bench.calls import Caller
 from bench.drawn import draw, told, verdict
 from bench.load import Refused
+from bench.plans import asked
 from bench.servers import running_servers
 from db import attempts, keys, limits, line, migrate
 from db.limits import Limits
@@ -257,18 +257,13 @@ def run(postgres: Any, plan: Plan, *, folder: Path) -> list[Line]:
 
 def main(words: list[str]) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON instead")
-    for field in fields(Plan):
-        option = "--" + field.name.replace("_", "-")
-        parser.add_argument(option, type=int, default=field.default)
-    arguments = vars(parser.parse_args(words))
-    plan = Plan(**{field.name: arguments[field.name] for field in fields(Plan)})
+    given = asked(Plan, words, name="scale", about=__doc__)
+    plan = given.plan
     with running_servers(broker=False) as servers:
         with tempfile.TemporaryDirectory() as folder:
             lines = run(servers.postgres, plan, folder=Path(folder))
         about = servers.about
-    if arguments["json"]:
+    if given.json:
         found = {
             "plan": asdict(plan),
             "machine": about,

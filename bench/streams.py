@@ -4,7 +4,6 @@ Phases without and with the clients take turns; between them the clients hang up
 come back with Last-Event-ID. At the end what each was told is held against the table.
 """
 
-import argparse
 import json
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psycopg
@@ -24,6 +23,7 @@ from bench.calls import Caller
 from bench.drawn import draw, told, verdict
 from bench.figures import Spread, quantile, spread
 from bench.load import Refused
+from bench.plans import asked
 from bench.servers import Servers, running_servers
 from bench.streamers import Order, Stream
 from tests.stack import Stack
@@ -285,18 +285,11 @@ def _say(text: str) -> None:
 
 def main(words: list[str]) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.streams", description=__doc__
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON instead")
-    for field in fields(Plan):
-        option = "--" + field.name.replace("_", "-")
-        parser.add_argument(option, type=int, default=field.default)
-    arguments = vars(parser.parse_args(words))
-    plan = Plan(**{field.name: arguments[field.name] for field in fields(Plan)})
+    given = asked(Plan, words, name="streams", about=__doc__)
+    plan = given.plan
     with running_servers() as servers, tempfile.TemporaryDirectory() as folder:
         found = run(servers, plan, folder=Path(folder))
-    if arguments["json"]:
+    if given.json:
         told_all = {"plan": asdict(plan), "machine": servers.about, **asdict(found)}
         print(json.dumps(told_all, indent=2))
         return

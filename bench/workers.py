@@ -4,7 +4,6 @@ Each count of workers has a platform of its own; a worker has one child, so the 
 under way are as many as the workers.
 """
 
-import argparse
 import json
 import statistics
 import sys
@@ -12,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from bench import stack as platform
 from bench.calls import Caller
 from bench.drawn import draw, told, verdict
 from bench.load import Refused
+from bench.plans import asked
 from bench.servers import Servers, running_servers
 from tests.stack import Stack
 
@@ -235,19 +235,12 @@ def _say(text: str) -> None:
 
 def main(words: list[str]) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.workers", description=__doc__
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON instead")
-    for field in fields(Plan):
-        option = "--" + field.name.replace("_", "-")
-        parser.add_argument(option, type=int, default=field.default)
-    arguments = vars(parser.parse_args(words))
-    plan = Plan(**{field.name: arguments[field.name] for field in fields(Plan)})
+    given = asked(Plan, words, name="workers", about=__doc__)
+    plan = given.plan
     with running_servers() as servers, tempfile.TemporaryDirectory() as folder:
         rates = scale(servers, plan, folder=Path(folder)) if plan.quick else []
         samples = watch(servers, plan, folder=Path(folder)) if plan.jobs else []
-    if arguments["json"]:
+    if given.json:
         found = {
             "plan": asdict(plan),
             "machine": servers.about,
