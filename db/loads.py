@@ -57,36 +57,63 @@ WHERE conflicting ORDER BY row_no LIMIT :limit
 _MAP = text("""
 INSERT INTO obs_stage_series
 SELECT * FROM unnest(CAST(:numbers AS integer[]), CAST(:ids AS integer[]),
-    CAST(:firsts AS timestamptz[]), CAST(:lasts AS timestamptz[]))
+    CAST(:firsts AS timestamptz[]), CAST(:lasts AS timestamptz[]),
+    CAST(:rows AS integer[]))
 """)
 _ANALYZE = text("ANALYZE obs_stage_series")
 
-# The limit keeps the planner at one look into the index for each series.
-_OVERLAP = text("""
-SELECT EXISTS (SELECT FROM obs_stage_series AS m CROSS JOIN LATERAL (
-    SELECT FROM obs_current AS c
-    WHERE c.tenant_id = :tenant_id AND c.series_id = m.series_id
-        AND c.ts BETWEEN m.first AND m.last AND c.ts BETWEEN :first AND :last LIMIT 1
-) AS found)
+# Whether anything is stored where rows come; of some hundred series also whether much
+# more is than comes. Limits keep the planner at one look into the index for each.
+_REACH = text("""
+SELECT coalesce(bool_or(stored > 0), false) AS overlaps,
+    coalesce(bool_or(stored > 2 * rows + 100), false) AS sparse
+FROM (
+    SELECT m.rows, (SELECT count(*) FROM (
+        SELECT FROM obs_current AS c
+        WHERE c.tenant_id = :tenant_id AND c.series_id = m.series_id
+            AND c.ts BETWEEN m.first AND m.last AND c.ts BETWEEN :first AND :last
+        LIMIT CASE WHEN m.counted THEN 2 * m.rows + 101 ELSE 1 END
+    ) AS found) AS stored
+    FROM (
+        SELECT *, row_number() OVER () % greatest(1, count(*) OVER () / 100) = 0
+            AS counted
+        FROM obs_stage_series
+    ) AS m
+) AS reach
 """)
+# What is stored of the windows of the load, read once, window by window. Offsets keep
+# the planner from reading the table whole, or a window once for each of its rows.
+_STORED = """(
+    SELECT m.series_no, one.* FROM obs_stage_series AS m CROSS JOIN LATERAL (
+        SELECT ts, value, known_from FROM obs_current
+        WHERE tenant_id = :tenant_id AND series_id = m.series_id
+            AND ts BETWEEN m.first AND m.last AND ts BETWEEN :first AND :last
+        OFFSET 0
+    ) AS one OFFSET 0
+) AS c ON c.series_no = l.series_no AND c.ts = l.ts"""
+# A few rows of long windows are looked up one by one.
+_STORED_OF_ROW = """LATERAL (
+    SELECT ts, value, known_from FROM obs_current
+    WHERE tenant_id = :tenant_id AND series_id = m.series_id AND ts = l.ts
+        AND ts BETWEEN :first AND :last
+    OFFSET 0
+) AS c ON true"""
+# To sort both sides takes half as long again as a hash table in pieces; and what was
+# not analysed yet passes for nearly empty, and would be gone through for each row.
+_JOINS = "SET LOCAL enable_mergejoin = {0}; SET LOCAL enable_nestloop = {0}"
 
 # A version is never older than the one it follows, even if clocks disagree.
 _CHANGE = """
 CREATE TEMP TABLE obs_change ON COMMIT DROP AS
-SELECT m.series_id, l.ts, l.value, c.series_id IS NOT NULL AS revised,
+SELECT m.series_id, l.ts, l.value, c.ts IS NOT NULL AS revised,
     greatest(CAST(:known_from AS timestamptz),
         c.known_from + interval '1 microsecond') AS known_from
 FROM {rows} AS l JOIN obs_stage_series AS m USING (series_no)
-LEFT JOIN obs_current AS c ON c.series_id = m.series_id AND c.ts = l.ts
-    AND c.tenant_id = :tenant_id AND c.ts BETWEEN :first AND :last
+LEFT JOIN {stored}
 WHERE {good} AND c.value IS DISTINCT FROM l.value
     AND (c.known_from > CAST(:outdated_by AS timestamptz)) IS NOT TRUE
 ORDER BY m.series_id, l.ts
 """
-# To sort both sides takes half as long again as a hash table in pieces. And a table
-# that was not analysed yet passes for nearly empty: its rows would be kept beside, and
-# all compared with each row of the load. What is left: a hash table, or the index.
-_JOINS = "SET LOCAL enable_mergejoin = {0}; SET LOCAL enable_material = {0}"
 _VERSIONS = """
 INSERT INTO obs_version (tenant_id, series_id, ts, known_from, ingested_at, value,
     basis, run_id)
@@ -262,6 +289,7 @@ def _map(
         "ids": [ids[key] for key in keys],
         "firsts": [window.first for window in windows],
         "lasts": [window.last for window in windows],
+        "rows": [window.rows for window in windows],
     }
     connection.execute(_MAP, columns)
     connection.execute(_ANALYZE)
@@ -272,11 +300,12 @@ def _write(
 ) -> tuple[int, int]:
     """Write versions and current values; return how many are new and how many not."""
     named = {"rows": rows.table, "good": rows.good, "order": rows.order}
-    overlaps = connection.execute(_OVERLAP, load).scalar_one()
-    changes = "obs_change" if overlaps else _ALL_NEW.format(**named)
-    if overlaps:
+    reach = connection.execute(_REACH, load).one()
+    changes = "obs_change" if reach.overlaps else _ALL_NEW.format(**named)
+    if reach.overlaps:
+        stored = _STORED_OF_ROW if reach.sparse else _STORED
         connection.exec_driver_sql(_JOINS.format("off"))
-        connection.execute(text(_CHANGE.format(**named)), load)
+        connection.execute(text(_CHANGE.format(stored=stored, **named)), load)
         connection.exec_driver_sql(_JOINS.format("DEFAULT"))
     versions = text(_VERSIONS.format(changes=changes))
     both = connection.execute(versions, load).rowcount

@@ -35,7 +35,8 @@ CREATE TEMP TABLE obs_stage (
     series_no integer, row_no integer, ts timestamptz, value double precision
 ) ON COMMIT DROP;
 CREATE TEMP TABLE obs_stage_series (
-    series_no integer, series_id integer, first timestamptz, last timestamptz
+    series_no integer, series_id integer, first timestamptz, last timestamptz,
+    rows integer
 ) ON COMMIT DROP;
 SET LOCAL work_mem = '32MB';
 SET LOCAL jit = off
