@@ -62,8 +62,8 @@ SELECT * FROM unnest(CAST(:numbers AS integer[]), CAST(:ids AS integer[]),
 """)
 _ANALYZE = text("ANALYZE obs_stage_series")
 
-# Whether anything is stored where rows come; of some hundred series also whether much
-# more is than comes. Limits keep the planner at one look into the index for each.
+# Whether anything is stored where rows come; of series whose rows lie farthest apart
+# also whether much more is than comes. Limits keep it at one look into the index each.
 _REACH = text("""
 SELECT coalesce(bool_or(stored > 0), false) AS overlaps,
     coalesce(bool_or(stored > 2 * rows + 100), false) AS sparse
@@ -75,7 +75,7 @@ FROM (
         LIMIT CASE WHEN m.counted THEN 2 * m.rows + 101 ELSE 1 END
     ) AS found) AS stored
     FROM (
-        SELECT *, row_number() OVER () % greatest(1, count(*) OVER () / 100) = 0
+        SELECT *, row_number() OVER (ORDER BY (last - first) / rows DESC) <= 10
             AS counted
         FROM obs_stage_series
     ) AS m
