@@ -13,7 +13,7 @@ from tasks import incident_acts
 from tasks.errors import NotFound
 from tasks.grouping import SEVERITIES
 from tasks.incidents import shown, shown_by_id
-from web.acts import note, once, page_of
+from web.acts import marked, note, once, page_of
 from web.door import door, identity
 from web.openapi import answers
 from web.representation import json_response
@@ -127,9 +127,7 @@ def comment_incident(incident_id: str, body: Comment) -> Response:
         )
     answer = json_response(vars(made), 201)
     answer.headers["Location"] = f"/v1/incidents/{incident_id}/events"
-    if replayed:
-        answer.headers["Idempotency-Replayed"] = "true"
-    return answer
+    return marked(answer, replayed=replayed)
 
 
 def _shown(connection: Connection, incident_id: str) -> dict[str, Any]:

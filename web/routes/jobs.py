@@ -8,11 +8,12 @@ from apiflask import APIBlueprint
 from flask import Response, request
 from pydantic import ValidationError
 
-from db import idempotency, jobs, place
+from db import jobs, place
 from db.jobs import FINAL_STATES, Job, JobFilter, NewJob
 from tasks import submit
 from tasks.errors import FieldError, InvalidParams, NotFound, StateConflict
 from tasks.submission import Submission
+from web.acts import Once, marked
 from web.door import door, identity
 from web.errors import as_problem
 from web.feeds import stream_response
@@ -20,7 +21,6 @@ from web.formats import ARROW, CSV, JSON, result_response, wanted_format
 from web.openapi import Anything, answers
 from web.representation import etag, job_json, json_response, place_json
 from web.requests import (
-    idempotency_key,
     json_body,
     next_link,
     trace_context,
@@ -57,20 +57,17 @@ _IS_HEAD = b'"points_url":'
 def submit_job(body: SubmitJob) -> Response:
     """Submit a job; with ``Prefer: wait=20`` the answer waits for its end."""
     tenant_id = identity().tenant_id
-    patience, key = wait_s(), idempotency_key()
-    once = None
-    if key is not None:
-        once = (key, submit.fingerprint(request.path, json_body()))
+    patience, call = wait_s(), Once.of(json_body())
     with door().database.tenant(tenant_id) as connection:
         job, replayed = submit.submit(
-            connection, tenant_id=tenant_id, submission=_submission(body), once=once
+            connection,
+            tenant_id=tenant_id,
+            submission=_submission(body),
+            once=call.pair,
         )
     if patience is not None:
         job = awaited(job, patience, until_end=True)
-    answer = job_response(job, accepted=True)
-    if replayed:
-        answer.headers["Idempotency-Replayed"] = "true"
-    return answer
+    return marked(job_response(job, accepted=True), replayed=replayed)
 
 
 @bp.post("/batch")
@@ -79,17 +76,10 @@ def submit_job(body: SubmitJob) -> Response:
 def submit_batch(body: SubmitBatch) -> Response:
     """Submit up to 1,000 jobs in one transaction; each item is judged by itself."""
     tenant_id = identity().tenant_id
-    key = idempotency_key()
-    mark = submit.fingerprint(request.path, body.jobs) if key else b""
+    call = Once.of(body.jobs)
     with door().database.tenant(tenant_id) as connection:
-        if key is not None:
-            known = idempotency.recall(
-                connection, tenant_id=tenant_id, key=key, fingerprint=mark
-            )
-            if known is not None:
-                answer = json_response(orjson.loads(known))
-                answer.headers["Idempotency-Replayed"] = "true"
-                return answer
+        if (known := call.recall(connection)) is not None:
+            return marked(json_response(orjson.loads(known)), replayed=True)
         items = _submit_items(connection, tenant_id, body.jobs)
         rejected = sum("problem" in item for item in items)
         result = {
@@ -97,14 +87,7 @@ def submit_batch(body: SubmitBatch) -> Response:
             "rejected": rejected,
             "items": items,
         }
-        if key is not None:
-            idempotency.remember(
-                connection,
-                tenant_id=tenant_id,
-                key=key,
-                fingerprint=mark,
-                resource_id=orjson.dumps(result).decode(),
-            )
+        call.remember(connection, orjson.dumps(result).decode())
     return json_response(result)
 
 

@@ -5,8 +5,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from db import audit, registry
-from db.jobs import Job
+from db import registry
 from db.registry import Entry, Move, Version
 from db.session import Connection
 from tasks import storage, submit
@@ -14,12 +13,12 @@ from tasks.artifacts import ArtifactAbsent, ArtifactDamaged
 from tasks.errors import NotFound, StateConflict
 from tasks.promote import Promotion, Rollback
 from tasks.submission import Submission
+from web.acts import Once, marked, note
 from web.door import door, identity
 from web.errors import Forbidden
 from web.openapi import answers
 from web.representation import json_response
 from web.requests import (
-    idempotency_key,
     json_body,
     next_link,
     trace_context,
@@ -155,8 +154,7 @@ def roll_back(name: str, body: Rollback) -> Response:
 
 def _submit(name: str, body: Promotion | Rollback, act: str) -> Response:
     """Submit the job, and note who asked in the same transaction."""
-    who, key = identity(), idempotency_key()
-    once = (key, submit.fingerprint(request.path, json_body())) if key else None
+    who, call = identity(), Once.of(json_body())
     with door().database.tenant(who.tenant_id) as connection:
         entry = _find(connection, name)
         given = {**body.model_dump(exclude_unset=True), "name": name}
@@ -171,25 +169,11 @@ def _submit(name: str, body: Promotion | Rollback, act: str) -> Response:
             submission=Submission(
                 type=f"model.{act}", params=given, traceparent=trace_context()
             ),
-            once=once,
+            once=call.pair,
         )
         if not replayed:
-            _note(connection, f"model.{act}.ask", name, job)
-    answer = job_response(job, accepted=True)
-    if replayed:
-        answer.headers["Idempotency-Replayed"] = "true"
-    return answer
-
-
-def _note(connection: Connection, action: str, name: str, job: Job) -> None:
-    audit.record(
-        connection,
-        tenant_id=identity().tenant_id,
-        key_id=identity().key_id,
-        action=action,
-        target=name,
-        detail={"job_id": job.id},
-    )
+            note(connection, f"model.{act}.ask", name, {"job_id": job.id})
+    return marked(job_response(job, accepted=True), replayed=replayed)
 
 
 def _find(connection: Connection, name: str) -> Entry:

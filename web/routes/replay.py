@@ -4,17 +4,18 @@ from typing import Any
 
 import orjson
 from apiflask import APIBlueprint
-from flask import Response, request
+from flask import Response
 
-from db import audit, idempotency
+from db import audit
 from db.jobs import JobFilter
 from db.keys import Identity
 from db.session import Connection
 from tasks import replay, submit
+from web.acts import Once, marked
 from web.door import door, identity
 from web.openapi import answers
 from web.representation import json_response
-from web.requests import idempotency_key, json_body, next_link, whole_number
+from web.requests import json_body, next_link, whole_number
 from web.routes.jobs import job_response
 from web.schemas.audit import AuditList
 from web.schemas.jobs import JobOut, Page, ReplayJobs, ReplayOut
@@ -26,33 +27,17 @@ bp = APIBlueprint("replay", __name__, url_prefix="/v1", tag="Replay and audit")
 @bp.doc(responses=answers(202, "The new job", JobOut))
 def retry_job(job_id: str) -> Response:
     """Run a failed or cancelled job again, as a new job that links to the first."""
-    who = identity()
-    key = idempotency_key()
+    who, call = identity(), Once.of(None)
     with door().database.tenant(who.tenant_id) as connection:
-        known = None
-        mark = submit.fingerprint(request.path, None)
-        if key is not None:
-            known = idempotency.recall(
-                connection, tenant_id=who.tenant_id, key=key, fingerprint=mark
-            )
+        known = call.recall(connection)
         if known is not None:
             job = submit.find(connection, tenant_id=who.tenant_id, job_id=known)
         else:
             job = replay.retry(
                 connection, tenant_id=who.tenant_id, job_id=job_id, key_id=who.key_id
             )
-        if key is not None and known is None:
-            idempotency.remember(
-                connection,
-                tenant_id=who.tenant_id,
-                key=key,
-                fingerprint=mark,
-                resource_id=job.id,
-            )
-    answer = job_response(job, accepted=True)
-    if known is not None:
-        answer.headers["Idempotency-Replayed"] = "true"
-    return answer
+            call.remember(connection, job.id)
+    return marked(job_response(job, accepted=True), replayed=known is not None)
 
 
 @bp.post("/jobs/replay")
@@ -60,27 +45,12 @@ def retry_job(job_id: str) -> Response:
 @bp.doc(responses=answers(200, "Which jobs became which", ReplayOut))
 def replay_jobs(body: ReplayJobs) -> Response:
     """Submit again the failed jobs that a filter finds, each only once."""
-    who = identity()
-    key = idempotency_key()
-    mark = submit.fingerprint(request.path, json_body()) if key else b""
+    who, call = identity(), Once.of(json_body())
     with door().database.tenant(who.tenant_id) as connection:
-        if key is not None:
-            known = idempotency.recall(
-                connection, tenant_id=who.tenant_id, key=key, fingerprint=mark
-            )
-            if known is not None:
-                answer = json_response(orjson.loads(known))
-                answer.headers["Idempotency-Replayed"] = "true"
-                return answer
+        if (known := call.recall(connection)) is not None:
+            return marked(json_response(orjson.loads(known)), replayed=True)
         result = _replay(connection, who, body)
-        if key is not None:
-            idempotency.remember(
-                connection,
-                tenant_id=who.tenant_id,
-                key=key,
-                fingerprint=mark,
-                resource_id=orjson.dumps(result).decode(),
-            )
+        call.remember(connection, orjson.dumps(result).decode())
     return json_response(result)
 
 

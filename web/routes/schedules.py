@@ -5,20 +5,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import Response, request
+from flask import Response
 
-from db import idempotency
 from db import schedules as rows
 from db.schedules import Firing, Plan, Schedule
 from db.session import Connection
 from tasks import firing, schedules
 from tasks.errors import NotFound
-from tasks.submit import fingerprint
-from web.acts import created, note, once
+from web.acts import Once, created, marked, note, once
 from web.door import door, identity
 from web.openapi import answers
 from web.representation import json_response
-from web.requests import idempotency_key, next_link
+from web.requests import next_link
 from web.schemas.jobs import Page
 from web.schemas.schedules import (
     ChangeSchedule,
@@ -121,10 +119,9 @@ def resume_schedule(schedule_id: str) -> Response:
 @bp.doc(responses=answers(202, "The firing", FiringOut))
 def run_schedule(schedule_id: str) -> Response:
     """Submit the jobs at once; the next fire time stays as it is."""
-    tenant_id, key = identity().tenant_id, idempotency_key()
-    mark = fingerprint(request.path, None)
+    tenant_id, call = identity().tenant_id, Once.of(None)
     with door().database.tenant(tenant_id) as connection:
-        known = _recall(connection, key, mark)
+        known = call.recall(connection)
         if known is None:
             made = firing.run_now(
                 connection,
@@ -132,11 +129,11 @@ def run_schedule(schedule_id: str) -> Response:
                 schedule_id=schedule_id,
                 now=rows.clock(connection),
             )
-            _remember(connection, key, mark, made.fire_at.isoformat())
+            call.remember(connection, made.fire_at.isoformat())
             note(connection, "schedule.run", schedule_id, {"job_ids": made.job_ids})
         else:
             made = _find_firing(connection, schedule_id, datetime.fromisoformat(known))
-    return _replayed(json_response(vars(made), 202), known)
+    return marked(json_response(vars(made), 202), replayed=known is not None)
 
 
 @bp.get("/<schedule_id>/firings")
@@ -213,31 +210,6 @@ def _create(connection: Connection, body: CreateSchedule) -> str:
     )
     note(connection, "schedule.create", made.id, {"name": made.name})
     return made.id
-
-
-def _recall(connection: Connection, key: str | None, mark: bytes) -> str | None:
-    if key is None:
-        return None
-    return idempotency.recall(
-        connection, tenant_id=identity().tenant_id, key=key, fingerprint=mark
-    )
-
-
-def _remember(connection: Connection, key: str | None, mark: bytes, made: str) -> None:
-    if key is not None:
-        idempotency.remember(
-            connection,
-            tenant_id=identity().tenant_id,
-            key=key,
-            fingerprint=mark,
-            resource_id=made,
-        )
-
-
-def _replayed(answer: Response, known: str | None) -> Response:
-    if known is not None:
-        answer.headers["Idempotency-Replayed"] = "true"
-    return answer
 
 
 def _utc(instant: datetime) -> str:

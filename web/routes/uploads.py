@@ -9,10 +9,10 @@ from pathlib import Path
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from db import idempotency, uploads
+from db import uploads
 from db.ids import new_id
 from tasks.errors import FieldError, InvalidParams
-from tasks.submit import fingerprint
+from web.acts import Once, marked
 from web.door import door, identity
 from web.errors import Malformed, problem
 from web.openapi import answers
@@ -32,7 +32,8 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 @bp.doc(responses=answers(201, "The file was received whole", UploadOut))
 def upload() -> Response:
     """Take the body as a file; name it with ``?filename=``; returns its id."""
-    here, who, key = door(), identity(), idempotency_key()
+    here, who = door(), identity()
+    idempotency_key()  # a bad one is refused before the body is read
     upload_id = new_id("upl")
     folder = here.settings.artifacts_path / "uploads" / str(who.tenant_id)
     path = folder / upload_id
@@ -44,12 +45,10 @@ def upload() -> Response:
         if error.errno not in _NO_ROOM:
             raise
         return _storage_full(error)
-    mark = fingerprint(request.path, [digest, filename])
+    call = Once.of([digest, filename])
     try:
         with here.database.tenant(who.tenant_id) as connection:
-            known = key and idempotency.recall(
-                connection, tenant_id=who.tenant_id, key=key, fingerprint=mark
-            )
+            known = call.recall(connection)
             if not known:
                 uploads.create(
                     connection,
@@ -60,14 +59,7 @@ def upload() -> Response:
                     size=size,
                     sha256=digest,
                 )
-                if key:
-                    idempotency.remember(
-                        connection,
-                        tenant_id=who.tenant_id,
-                        key=key,
-                        fingerprint=mark,
-                        resource_id=upload_id,
-                    )
+                call.remember(connection, upload_id)
     except BaseException:
         path.unlink()
         raise
@@ -82,9 +74,7 @@ def upload() -> Response:
         },
         201,
     )
-    if known:
-        answer.headers["Idempotency-Replayed"] = "true"
-    return answer
+    return marked(answer, replayed=known is not None)
 
 
 def _storage_full(error: OSError) -> Response:

@@ -4,16 +4,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import Response, request
+from flask import Response
 
-from db import deliveries, idempotency, webhooks
+from db import deliveries, webhooks
 from db.deliveries import Delivery
 from db.ids import new_id
 from db.session import Connection
 from db.webhooks import NewWebhook, Webhook
 from tasks.addresses import Refused, Unresolved, listed_hosts, target
 from tasks.errors import FieldError, InvalidParams, NotFound, StateConflict
-from tasks.submit import fingerprint
 from tasks.webhooks import (
     KEYLESS,
     MOST_WEBHOOKS,
@@ -21,10 +20,11 @@ from tasks.webhooks import (
     event_name,
     secret,
 )
+from web.acts import Once, marked
 from web.door import door, identity
 from web.openapi import answers
 from web.representation import json_response
-from web.requests import idempotency_key, json_body, next_link
+from web.requests import json_body, next_link
 from web.schemas.jobs import Page
 from web.schemas.webhooks import (
     ChangeWebhook,
@@ -46,30 +46,21 @@ bp = APIBlueprint("webhooks", __name__, url_prefix="/v1/webhooks", tag="Webhooks
 @bp.doc(responses=answers(201, "The webhook and its secret", WebhookSecretOut))
 def create_webhook(body: CreateWebhook) -> Response:
     """Create a webhook; the answer holds its secret, which is not shown again."""
-    tenant_id, key = identity().tenant_id, idempotency_key()
-    mark = fingerprint(request.path, json_body())
+    tenant_id, call = identity().tenant_id, Once.of(json_body())
     with door().database.tenant(tenant_id) as connection:
-        known = _recall(connection, key, mark)
+        known = call.recall(connection)
     if known is None:
         # Outside of any transaction, after which another may have used the key.
         _check(body.url)
     with door().database.tenant(tenant_id) as connection:
-        known = _recall(connection, key, mark)
+        known = call.recall(connection)
         made = _find(connection, known) if known else _create(connection, body)
-        if key and not known:
-            idempotency.remember(
-                connection,
-                tenant_id=tenant_id,
-                key=key,
-                fingerprint=mark,
-                resource_id=made.id,
-            )
+        if not known:
+            call.remember(connection, made.id)
     # Once it was rotated, the secret is for whom rotated it.
     answer = json_response(_with_secret(made, shown=made.generation == 1), 201)
     answer.headers["Location"] = f"/v1/webhooks/{made.id}"
-    if known:
-        answer.headers["Idempotency-Replayed"] = "true"
-    return answer
+    return marked(answer, replayed=known is not None)
 
 
 @bp.get("")
@@ -211,14 +202,6 @@ def _check(url: str) -> None:
         target(url, listed=listed_hosts(door().settings.webhook_hosts))
     except (Refused, Unresolved) as error:
         raise InvalidParams(str(error), (FieldError("/url", str(error)),)) from error
-
-
-def _recall(connection: Connection, key: str | None, mark: bytes) -> str | None:
-    if key is None:
-        return None
-    return idempotency.recall(
-        connection, tenant_id=identity().tenant_id, key=key, fingerprint=mark
-    )
 
 
 def _create(connection: Connection, body: CreateWebhook) -> Webhook:
