@@ -35,6 +35,10 @@ WHERE (hash = :hash OR api_keys.id = :id) AND revoked_at IS NULL
 _TOUCH = text("UPDATE api_keys SET last_used_at = now() WHERE id = :id")
 
 
+_KNOWN = text("""
+SELECT name, NOT EXISTS (SELECT FROM tenants WHERE id <> :tenant_id) AS alone
+FROM tenants WHERE id = :tenant_id
+""")
 _REVOKE = text("""
 UPDATE api_keys SET revoked_at = now() WHERE id = :id AND revoked_at IS NULL
 """)
@@ -61,6 +65,16 @@ def find_tenant(connection: Connection, *, name: str) -> int | None:
         select(tenants.c.id).where(tenants.c.name == name)
     )
     return found
+
+
+def known(connection: Connection, *, tenant_id: int) -> tuple[str, bool]:
+    """Return a tenant's name, and whether there is no other; needs a system connection.
+
+    Example:
+        ``("acme", True)`` where acme is the only tenant.
+    """
+    row = connection.execute(_KNOWN, {"tenant_id": tenant_id}).one()
+    return row.name, row.alone
 
 
 def issue(

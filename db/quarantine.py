@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from sqlalchemy import text
 
@@ -27,6 +28,8 @@ class Refused:
         detail: why, for people.
         row: its text, or its key, time and value; empty where neither is known.
         raw_sha256: the answer it stands in.
+        key: the series that it is of, as the tenant calls it, if that is known.
+        ts: the time that it is of, if that is known.
     """
 
     row_no: int
@@ -34,6 +37,8 @@ class Refused:
     detail: str
     row: str = ""
     raw_sha256: str | None = None
+    key: str | None = None
+    ts: datetime | None = None
 
     @property
     def row_hash(self) -> str:
@@ -54,7 +59,12 @@ class Load:
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """A row of the quarantine: ``held``, ``replayed`` or ``discarded``."""
+    """A row of the quarantine.
+
+    Attributes:
+        state: ``held``, ``replayed``, ``superseded`` or ``discarded``.
+        resolved_by: the run that found it no longer bad, or brought a good one instead.
+    """
 
     id: int
     partition_id: str
@@ -64,34 +74,39 @@ class Held:
     code: str
     detail: str
     row: str | None
+    series_key: str | None
+    ts: datetime | None
     contract_version: int
     first_seen: datetime
     last_seen: datetime
     seen: int
     state: str
+    resolved_by: str | None
 
 
 _ADD = text("""
 INSERT INTO quarantine (tenant_id, source_id, partition_id, run_id, raw_sha256, row_no,
     code, detail, row_text, contract_version, first_seen, last_seen, seen, state,
-    row_hash)
+    row_hash, series_key, ts)
 SELECT :tenant_id, :source_id, :partition_id, :run_id, raw_sha256, row_no, code,
-    detail, row_text, :contract_version, :now, :now, 1, 'held', row_hash
+    detail, row_text, :contract_version, :now, :now, 1, 'held', row_hash, series_key, ts
 FROM unnest(CAST(:raws AS text[]), CAST(:numbers AS bigint[]), CAST(:codes AS text[]),
-    CAST(:details AS text[]), CAST(:rows AS text[]), CAST(:hashes AS text[]))
-    AS given (raw_sha256, row_no, code, detail, row_text, row_hash)
+    CAST(:details AS text[]), CAST(:rows AS text[]), CAST(:hashes AS text[]),
+    CAST(:keys AS text[]), CAST(:times AS timestamptz[]))
+    AS given (raw_sha256, row_no, code, detail, row_text, row_hash, series_key, ts)
 ORDER BY row_hash, code
 ON CONFLICT (source_id, row_hash, code) DO UPDATE SET
     partition_id = excluded.partition_id, run_id = excluded.run_id,
     raw_sha256 = excluded.raw_sha256, row_no = excluded.row_no,
     contract_version = excluded.contract_version, last_seen = excluded.last_seen,
+    series_key = excluded.series_key, ts = excluded.ts, resolved_by = NULL,
     seen = quarantine.seen + CASE WHEN quarantine.run_id = excluded.run_id
         THEN 0 ELSE 1 END,
     state = CASE quarantine.state WHEN 'discarded' THEN 'discarded' ELSE 'held' END
 """)
 _PAGE = text("""
 SELECT id, partition_id, run_id, raw_sha256, row_no, code, detail, row_text AS row,
-    contract_version, first_seen, last_seen, seen, state
+    series_key, ts, contract_version, first_seen, last_seen, seen, state, resolved_by
 FROM quarantine WHERE tenant_id = :tenant_id AND source_id = :source_id
     AND (CAST(:state AS text) IS NULL OR state = :state)
     AND (CAST(:partition_id AS text) IS NULL OR partition_id = :partition_id)
@@ -105,7 +120,7 @@ WHERE tenant_id = :tenant_id AND source_id = :source_id AND state = 'held'
     AND (CAST(:ids AS bigint[]) IS NULL OR id = ANY (:ids))
 """)
 _SETTLE = text("""
-UPDATE quarantine SET state = 'replayed'
+UPDATE quarantine SET state = :state, resolved_by = :run_id
 WHERE tenant_id = :tenant_id AND source_id = :source_id AND state = 'held'
     AND partition_id = :partition_id AND run_id <> :run_id
 """)
@@ -156,6 +171,8 @@ def add(
             "details": [_plain(one.detail) for one in unlike],
             "rows": [_plain(one.row)[:_LONGEST_ROW] or None for one in unlike],
             "hashes": [one.row_hash for one in unlike],
+            "keys": [one.key for one in unlike],
+            "times": [one.ts for one in unlike],
             "now": now,
         },
     )
@@ -224,20 +241,28 @@ def mark(
     ).rowcount
 
 
-def settle(connection: Connection, *, tenant_id: int, load: Load) -> int:
-    """Mark as replayed what was held of a partition and is not bad any more.
+def settle(
+    connection: Connection,
+    *,
+    tenant_id: int,
+    load: Load,
+    state: Literal["replayed", "superseded"] = "replayed",
+) -> int:
+    """Mark what was held of a partition and is not bad any more.
 
     To be called after ``add``: until it commits, nobody else can add these rows.
 
     Args:
-        connection: the transaction that ends the replay.
+        connection: the transaction that ends the load.
         tenant_id: whose source it is.
-        load: the replay; what it has held stays held.
+        load: the load; what it has held stays held.
+        state: ``replayed`` if kept answers were parsed again, ``superseded`` if the
+            source was asked again.
 
     Returns:
         How many rows there were.
     """
-    given = {**vars(load), "tenant_id": tenant_id}
+    given = {**vars(load), "tenant_id": tenant_id, "state": state}
     return connection.execute(_SETTLE, given).rowcount
 
 

@@ -1,7 +1,9 @@
 """Which series differ from the one that is preferred, as it was last told."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
 
 from sqlalchemy import text
 
@@ -20,19 +22,67 @@ FROM source_series JOIN sources ON sources.id = source_id
 WHERE source_series.tenant_id = :tenant_id AND series_id = ANY(:ids)
 GROUP BY series_id HAVING count(DISTINCT sources.name) = 1
 """)
-# The events are the state: what a pair was last told to be, it still is.
+# The events are the state: what a pair was last told to be, it still is. Their kinds
+# stand in the query, so that the index of these few events is used.
 _TOLD = text("""
 SELECT DISTINCT ON (pair.name, preferred, other) pair.name, preferred, other, told.kind
-FROM jobs JOIN job_events AS told ON told.job_id = jobs.id
+FROM job_events AS told JOIN jobs ON told.job_id = jobs.id
 CROSS JOIN LATERAL json_to_record(told.body -> 'finding')
     AS finding ("group" text, preferred text, other text)
 JOIN unnest(CAST(:names AS text[]), CAST(:preferred AS text[]),
     CAST(:others AS text[])) AS pair (name, one, two)
     ON (pair.name, pair.one, pair.two) = ("group", preferred, other)
-WHERE jobs.tenant_id = :tenant_id AND jobs.type = :job
-    AND jobs.finished_at IS NOT NULL AND told.kind = ANY(:kinds)
+WHERE told.tenant_id = :tenant_id AND jobs.type = :job
+    AND jobs.finished_at IS NOT NULL
+    AND told.kind IN ('difference.opened', 'difference.closed')
 ORDER BY pair.name, preferred, other, told.id DESC
 """)
+_PAGE = text("""
+SELECT id, at, job_id, state, finding FROM (
+    SELECT DISTINCT ON (told.body #>> '{finding,group}',
+            told.body #>> '{finding,preferred}', told.body #>> '{finding,other}')
+        told.id, told.at, told.job_id, told.body -> 'finding' AS finding,
+        told.body #>> '{finding,group}' AS name,
+        CASE told.kind WHEN 'difference.opened' THEN 'open' ELSE 'closed' END AS state
+    FROM job_events AS told JOIN jobs ON told.job_id = jobs.id
+    WHERE told.tenant_id = :tenant_id AND jobs.type = :job
+        AND jobs.finished_at IS NOT NULL
+        AND told.kind IN ('difference.opened', 'difference.closed')
+    ORDER BY told.body #>> '{finding,group}', told.body #>> '{finding,preferred}',
+        told.body #>> '{finding,other}', told.id DESC
+) AS last
+WHERE (CAST(:state AS text) IS NULL OR state = :state)
+    AND (CAST(:group AS text) IS NULL OR name = :group)
+    AND (CAST(:before AS bigint) IS NULL OR id < :before)
+ORDER BY id DESC LIMIT :limit
+""")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What was last told of a pair.
+
+    Attributes:
+        id: of the event.
+        at: when it was told.
+        job_id: of the job that found it.
+        state: ``open`` or ``closed``.
+        finding: the pair, and the numbers of that time.
+    """
+
+    id: int
+    at: datetime
+    job_id: str
+    state: str
+    finding: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which pairs a list shows; None means any."""
+
+    state: str | None = None
+    group: str | None = None
 
 
 def hold(connection: Connection, *, tenant_id: int) -> None:
@@ -62,10 +112,28 @@ def open_pairs(
         {
             "tenant_id": tenant_id,
             "job": JOB,
-            "kinds": [OPENED, CLOSED],
             "names": list(names),
             "preferred": list(preferred),
             "others": list(others),
         },
     )
     return {(row.name, row.preferred, row.other) for row in rows if row.kind == OPENED}
+
+
+def page(
+    connection: Connection,
+    *,
+    tenant_id: int,
+    wanted: Wanted,
+    before: int | None = None,
+    limit: int = 200,
+) -> list[Difference]:
+    """Return what was last told of pairs, the newest first, older than ``before``."""
+    given = {
+        **vars(wanted),
+        "tenant_id": tenant_id,
+        "job": JOB,
+        "before": before,
+        "limit": limit,
+    }
+    return [Difference(**row._mapping) for row in connection.execute(_PAGE, given)]

@@ -146,6 +146,12 @@ job_events = sa.Table(
     ),
     sa.Index(None, "job_id", "id"),
     sa.Index(None, "tenant_id", "xid"),
+    sa.Index(
+        "ix_job_events_difference",
+        "tenant_id",
+        "id",
+        postgresql_where=sa.text("kind IN ('difference.opened', 'difference.closed')"),
+    ),
 )
 
 outbox = sa.Table(

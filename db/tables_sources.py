@@ -119,9 +119,20 @@ quarantine = sa.Table(
     sa.Column("seen", sa.Integer, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("row_hash", sa.Text, nullable=False),
-    sa.CheckConstraint("state IN ('held', 'replayed', 'discarded')", name="state"),
+    sa.Column("series_key", sa.Text),
+    sa.Column("ts", _INSTANT),
+    sa.Column("resolved_by", sa.Text),
+    sa.CheckConstraint(
+        "state IN ('held', 'replayed', 'superseded', 'discarded')", name="state"
+    ),
     sa.UniqueConstraint("source_id", "row_hash", "code"),
     sa.Index(None, "source_id", "id"),
+    sa.Index(
+        "ix_quarantine_held",
+        "source_id",
+        "ts",
+        postgresql_where=sa.text("state = 'held'"),
+    ),
 )
 
 rate_limits = sa.Table(

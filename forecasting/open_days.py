@@ -158,5 +158,6 @@ def _kept(calendar: str, year: int | None = None) -> Any:
             ) from error
     raise InvalidSeries(
         f"no calendar is called {calendar!r}: name an exchange such as XNYS or ECB, "
-        "a country such as DE, or a region such as DE-BE"
+        "a country such as DE, or a region such as DE-BE; the exchanges are "
+        + ", ".join(sorted(holidays.list_supported_financial()))
     )

@@ -1,6 +1,7 @@
 """What a connector yields: good rows as columns, bad rows one by one with a reason."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import pyarrow as pa
 
@@ -29,13 +30,15 @@ ISSUED = pa.field("issued_at", INSTANT)
 class Rejected:
     """A row that is not loaded: its 1-based number, a stable code, and what to do.
 
-    ``text`` is the row as it stood, as far as it is known.
+    ``text`` is the row as it stood, as far as it is known; ``place`` the series and the
+    time that it is of, where both can be read and it is no forecast.
     """
 
     row: int
     code: str
     detail: str
     text: str = field(default="", compare=False)
+    place: tuple[str, datetime] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from urllib.parse import unquote_plus
 
 from ingest.exchange import Answer
 from ingest.object_files import Entry
+from ingest.packed import unpacked
+from ingest.sayings import said
 from ingest.verdicts import Class, Verdict, general, markup, retry_after_s, utc
 
 _CODES: dict[str, Class] = {
@@ -18,6 +20,7 @@ _CODES: dict[str, Class] = {
     "RequestTimeout": "transient",
     "NoSuchKey": "transient",
     "PreconditionFailed": "transient",
+    "OperationAborted": "transient",
     "AccessDenied": "auth",
     "AllAccessDisabled": "auth",
     "AccountProblem": "auth",
@@ -63,12 +66,17 @@ def bucket_error(answer: Answer) -> Verdict | None:
     if root is None or _local(root) != "Error":
         return found
     code, told = _text(root, "Code"), _text(root, "Message")
-    cls = _CODES.get(code) or (found.cls if found is not None else "transient")
+    cls = (
+        _CODES.get(code)
+        or said(f"{code} {told}")
+        or (found.cls if found is not None else "transient")
+    )
     return Verdict(cls, f"{code}: {told}"[:300], retry_after_s(answer))
 
 
 def bucket_list(answer: Answer) -> Listing | Verdict:
     """Return a page of a list, or the verdict on what is none."""
+    answer = unpacked(answer)
     if (found := bucket_error(answer) or markup(answer)) is not None:
         return found
     root = _root(answer.body)

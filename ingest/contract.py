@@ -208,6 +208,16 @@ class LooksAhead(Protocol):
         ...
 
 
+@runtime_checkable
+class AsksWindow(Protocol):
+    """A connector some of whose sources cannot be asked for a window; others can."""
+
+    @property
+    def asks_window(self) -> bool:
+        """Whether the source is asked for a window, not for all that it has."""
+        ...
+
+
 def local_key(*parts: object) -> str:
     """Return a series key from what a source calls its series.
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from ingest.eia_rows import Columns, Contract, marks
 from ingest.exchange import Answer, Request
+from ingest.refusals import refused
+from ingest.sayings import said
 from ingest.verdicts import OK, Class, Verdict, decoded, general, retry_after_s
 
 MOST_ROWS = 5_000
@@ -65,15 +67,23 @@ def envelope(answer: Answer) -> dict[str, Any] | Verdict:
     """
     status = general(answer)
     body = decoded(answer)
-    if isinstance(body, dict) and "error" in body and answer.whole:
+    if isinstance(body, dict) and body.get("error") and answer.whole:
         return _refusal(body, answer, status)
     if status is not None:
         return status
     if isinstance(body, Verdict):
         return body
     if not isinstance(body, dict) or not isinstance(body.get("response"), dict):
-        return Verdict("transient", "the answer holds no response")
+        return _instead(body)
     return body
+
+
+def _instead(body: Any) -> Verdict:
+    """Return what came where a response should be; the first API put errors in data."""
+    found = refused(body)
+    if found is None and isinstance(body, dict):
+        found = refused(body.get("data"))
+    return found or Verdict("transient", "the answer holds no response")
 
 
 def _refusal(
@@ -87,7 +97,7 @@ def _refusal(
     if cls is None and _MISTAKE.match(str(error)):
         cls = "config"
     if cls is None:
-        cls = status.cls if status else "transient"
+        cls = status.cls if status else said(detail) or "transient"
     return Verdict(cls, detail[:300], retry_after_s(answer))
 
 
@@ -189,7 +199,5 @@ def _met(place: Place, cut: Columns, contract: Contract) -> Place:
 
 
 def _count(text: Any) -> int | None:
-    try:
-        return int(text)
-    except (TypeError, ValueError):
-        return None
+    found = re.fullmatch(r"(\d{1,3}(?:,\d{3})+|\d{1,15})(?:\.0*)?", str(text).strip())
+    return int(found[1].replace(",", "")) if found else None

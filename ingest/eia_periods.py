@@ -1,7 +1,8 @@
 """Periods of EIA: their texts, and the start of the interval that each one means.
 
-Hours are stamped with their end, in UTC; everything longer is named by itself. Where a
-reporter is known to have stamped otherwise, a dated correction says so.
+Hours are stamped with their end, in UTC; everything longer is named by itself, a week
+by a day of it. Where a reporter is known to have stamped otherwise, a dated correction
+says so.
 """
 
 import re
@@ -12,11 +13,12 @@ from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-Frequency = Literal["hourly", "daily", "monthly", "quarterly", "annual"]
+Frequency = Literal["hourly", "daily", "weekly", "monthly", "quarterly", "annual"]
 
 STEPS: Mapping[Frequency, str] = {
     "hourly": "PT1H",
     "daily": "P1D",
+    "weekly": "P1W",
     "monthly": "P1M",
     "quarterly": "P3M",
     "annual": "P1Y",
@@ -88,6 +90,7 @@ BY_FREQUENCY: Mapping[Frequency, Form] = {
     "quarterly": FORMS["YYYY-QQ"],
     "monthly": FORMS["YYYY-MM"],
     "daily": FORMS["YYYY-MM-DD"],
+    "weekly": FORMS["YYYY-MM-DD"],
     "hourly": FORMS['YYYY-MM-DD"T"HH24'],
 }
 """The same by frequency, for answers without a known ``dateFormat``."""
@@ -234,7 +237,7 @@ def bounds(
 
 def _number(at: datetime, frequency: Frequency) -> int:
     """Return the number of the first period that does not start before an instant."""
-    if frequency in ("hourly", "daily"):
+    if frequency in ("hourly", "daily", "weekly"):
         return -((_EPOCH - at) // (_HOUR if frequency == "hourly" else _DAY))
     months = {"monthly": 1, "quarterly": 3, "annual": 12}[frequency]
     number = (at.year * 12 + at.month - 1) // months
@@ -245,7 +248,7 @@ def _number(at: datetime, frequency: Frequency) -> int:
 def _text(number: int, frequency: Frequency) -> str:
     if frequency == "hourly":
         return f"{_EPOCH + (number + 1) * _HOUR:%Y-%m-%dT%H}"
-    if frequency == "daily":
+    if frequency in ("daily", "weekly"):
         return str(date(1970, 1, 1) + number * _DAY)
     if frequency == "annual":
         return f"{number:04d}"

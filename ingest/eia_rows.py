@@ -13,14 +13,22 @@ import pyarrow.compute as pc
 
 from ingest.batch import INSTANT, Batch, Rejected
 from ingest.columns import RawRows, any_true
-from ingest.contract import SeriesMeta, local_key
+from ingest.contract import local_key
 from ingest.eia_periods import Form, rule_of, start_us
 from ingest.json_columns import text_column, value_column
 from ingest.layout import UploadLayout
 from ingest.parse import parse
 
-_DESCRIBES = re.compile(r".*(-name|-units|-description|-alias|Name|Description|Units)")
-_LAYOUT = UploadLayout("ndjson", missing=("NA", "W", "NM", "-", "--"))
+_DESCRIBES = re.compile(
+    r".*(-name|-units|-description|-alias|Name|Description|Units)|units?"
+)
+UNITS = ("units", "unit")
+"""Columns of a unit where there is but one column of values."""
+
+_MARKS = ("NA", "N/A", "W", "NM", "D", "Q", "-", "--", "- -", "*", "(s)", "(S)", ".")
+"""Withheld, not meaningful, not available, less than half of what is shown."""
+
+_LAYOUT = UploadLayout("ndjson", missing=_MARKS)
 _UNFILLED = pa.array([1.0 - 10.0**digits for digits in range(5, 13)])
 _GRID_LIMIT = {"PT1H": 1e6, "P1D": 2.4e7}
 _QUOTED = 80
@@ -170,26 +178,6 @@ def series_key(codes: str, name: str) -> str:
     return codes if name == "value" else f"{codes}.{local_key(name)}"
 
 
-def metas(cut: Columns, contract: Contract) -> Iterator[SeriesMeta]:
-    """Yield what the rows say of their series."""
-    rows = [row for _, _, row in cut.series]
-    measured = {f"{name}-units" for name in contract.data}
-    names = dict.fromkeys(name for row in rows for name in row)
-    telling = [name for name in names if describes(name) and name not in measured]
-    for key, codes, row in cut.series:
-        title = " · ".join(str(row[name]) for name in telling if row.get(name))
-        rule = rule_of(contract.route, dict(zip(contract.facets, codes, strict=True)))
-        for name in contract.data if key else ():
-            unit = row.get(f"{name}-units")
-            yield SeriesMeta(
-                key=series_key(key, name),
-                title=title if name == "value" else f"{title} · {name}".strip(" ·"),
-                unit=None if unit is None else str(unit),
-                frequency=contract.step,
-                timezone=rule.days_of if rule and rule.days_of else "UTC",
-            )
-
-
 @dataclass(frozen=True)
 class _Series:
     """The series of a page: each row's number, and what the numbers stand for."""
@@ -329,7 +317,7 @@ def names_of(records: Sequence[Any]) -> set[str]:
 
 def _identity(contract: Contract) -> Callable[[Row], str]:
     """Return what tells a row from others, whatever its values are."""
-    measured = {*contract.data, *(f"{name}-units" for name in contract.data)}
+    measured = {*contract.data, *UNITS, *(f"{name}-units" for name in contract.data)}
 
     def identity(row: Row) -> str:
         return repr(sorted((k, cell) for k, cell in row.items() if k not in measured))
@@ -353,6 +341,7 @@ def _in_range(batch: Batch, contract: Contract) -> Batch:
             "out_of_range",
             f"value {row['value']:g} cannot be: no such amount",
             f"{row['series_key']} at {row['ts'].isoformat()}: {row['value']:g}",
+            (row["series_key"], row["ts"]),
         )
         for row in bad.to_pylist()
     )

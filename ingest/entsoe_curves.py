@@ -74,7 +74,8 @@ class Curves:
         start: what lies before is left out; None leaves the side open.
         end: what lies at it or after is left out; None leaves the side open.
         pieces: what is finished.
-        faulty: whether any row was refused or any value was missing.
+        faulty: whether any row was refused, any value was missing, or any period has
+            an end without points.
     """
 
     start: datetime | None = None
@@ -114,7 +115,8 @@ class Curves:
     def finish(self) -> None:
         """Make a piece of what has been collected."""
         problems, self._problems = self._problems, Problems()
-        if not self._values and not problems.rejected:
+        self.faulty = self.faulty or problems.short
+        if not (self._values or problems.rejected or problems.missing):
             return
         key, first, step, length, row = (pa.array(c, pa.int64()) for c in self._columns)
         texts = _without_commas(pa.array(self._values, pa.string()))

@@ -5,6 +5,7 @@ Nothing is fetched, no entity is put in, and a document that brings a DTD is ref
 """
 
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +25,7 @@ from ingest.entsoe_runs import Points
 from ingest.entsoe_series import series_of, step_of
 from ingest.entsoe_steps import Unreadable
 from ingest.entsoe_zip import Member, Refusal, members
+from ingest.sayings import said as said_in
 from ingest.verdicts import OK, Verdict, words
 
 if TYPE_CHECKING:
@@ -39,12 +41,15 @@ _HEAD = 4_096
 _REPEATS: Mapping[str, bool] = {"A01": False, "A03": True}
 _WITHDRAWN = "A13"
 
-_TOO_MUCH = r"exceeds? (the )?allowed|allowed limit|number of instances"
-_TOO_OFTEN = r"too many requests|max(imum)? allowed requests"
+_TOO_MUCH = (
+    r"exceed|allowed limit|number of instances|longer than|more than (1|one) (day|year)"
+    r"|maximum (allowed )?(period|interval|duration)"
+)
+_TOO_OFTEN = r"too many requests|max(imum)? allowed requests|requests per|rate.?limit"
 _SAYINGS: tuple[tuple[str, Verdict], ...] = (
     (r"no matching data", Verdict("empty")),
-    (_TOO_MUCH, Verdict("split_window")),
     (_TOO_OFTEN, Verdict("rate_limited", wait_s=BAN_S)),
+    (_TOO_MUCH, Verdict("split_window")),
     (r"unauthori[sz]ed|security ?token|authenticat", Verdict("auth")),
     (r"not available|B11", Verdict("not_available")),
     (r"unexpected|internal|temporar|try again|timed? ?out", Verdict("transient")),
@@ -154,13 +159,16 @@ def _check(stream: BinaryIO | Member) -> None:
     stream.seek(0)
     if b"<!DOCTYPE" in head:
         raise Refusal(Verdict("malformed", "the document brings a DTD"))
+    if head.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return
     text = head.decode(errors="replace").lstrip("\ufeff \t\r\n")
     if not text:
         raise Refusal(Verdict("transient", "the answer is empty"))
     if not text.startswith("<"):
-        said = meaning(words(head))
-        cls = "malformed" if said.cls in {"config", "empty"} else said.cls
-        raise Refusal(Verdict(cls, said.detail, said.wait_s))
+        found = meaning(words(head))
+        if found.cls in {"config", "empty"}:
+            found = Verdict(said_in(found.detail) or "malformed", found.detail)
+        raise Refusal(found)
 
 
 class _Reader:
@@ -224,7 +232,10 @@ class _Reader:
         if meta is None:
             meta = series_of(self._root, said, resolution, kind)
             self._named[told] = meta
-            self._found.series.setdefault(meta.key, meta)
+            known = self._found.series.setdefault(meta.key, meta)
+            if known.unit != meta.unit:
+                told_twice = f"{meta.key} comes in {known.unit} and in {meta.unit}"
+                raise Refusal(Verdict("schema_drift", told_twice))
         return meta
 
 

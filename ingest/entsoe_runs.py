@@ -48,10 +48,17 @@ class _Places:
 
 @dataclass
 class Problems:
-    """What is wrong with points: the bad ones, and how many are not there."""
+    """What is wrong with points.
+
+    Attributes:
+        rejected: the bad ones.
+        missing: how many are not there.
+        short: whether a period goes on after its last point, and nothing says how.
+    """
 
     rejected: list[Rejected] = field(default_factory=list)
     missing: int = 0
+    short: bool = False
 
 
 def runs_of(points: Points, problems: Problems) -> Runs:
@@ -68,7 +75,8 @@ def runs_of(points: Points, problems: Problems) -> Runs:
     # Where a point has no place, nobody knows how far the value before it goes.
     repeats = points.repeats and len(problems.rejected) == bad
     starts = places.starts
-    ends = [*starts[1:], steps] if repeats else [start + 1 for start in starts]
+    after = [*starts[1:], steps][: len(starts)]
+    ends = after if repeats else [start + 1 for start in starts]
     lengths = [end - start for start, end in zip(starts, ends, strict=True)]
     _note_gaps(points, places, steps, problems)
     if not isinstance(starts, range) and len(set(starts)) < len(starts):
@@ -91,11 +99,15 @@ def _at_instants(points: Points, places: _Places, lengths: list[int]) -> Runs:
 
 def _note_gaps(points: Points, places: _Places, steps: int, problems: Problems) -> None:
     starts = places.starts
+    if not points.positions and points.repeats:
+        problems.missing += steps
     if not starts:
+        problems.short = True
         return
     if not points.repeats:
         # Up to the last point only: a period may run into the future.
         problems.missing += starts[-1] + 1 - len(set(starts))
+        problems.short |= starts[-1] + 1 < steps
     elif starts[0] > 0:
         detail = (
             f"positions 1 to {starts[0]} of {steps} of {points.key} at "

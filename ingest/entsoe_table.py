@@ -71,6 +71,7 @@ _LAYOUT = UploadLayout(
     missing=("-", "n/e", "N/A", "NULL"),
 )
 _ZIP = b"PK"
+_HEAD = 4_096
 _AHEAD = ("Forecast", "DayAheadAggregatedGeneration")
 
 
@@ -83,6 +84,18 @@ def header_names(answer: Answer) -> list[str]:
     """
     with _text(answer, check=True) as stream:
         return header_of(TextBytes(stream), "\t")
+
+
+def has_rows(answer: Answer) -> bool:
+    """Return whether anything stands below the header.
+
+    Raises:
+        InvalidFile: there is no text.
+    """
+    with _text(answer, check=False) as stream:
+        text = TextBytes(stream)
+        header_of(text, "\t")
+        return bool(text.look(_HEAD).strip())
 
 
 def contract(header: Sequence[str]) -> tuple[tuple[str, ...], Verdict | None]:

@@ -4,7 +4,16 @@ import re
 from typing import Any
 
 from ingest.exchange import Answer
-from ingest.verdicts import Class, Verdict, decoded, general, markup, retry_after_s
+from ingest.packed import unpacked
+from ingest.verdicts import (
+    Class,
+    Verdict,
+    decoded,
+    general,
+    markup,
+    of_status,
+    retry_after_s,
+)
 
 _PAUSE_S = 20.0  # what patient clients of FRED wait; it never says how long
 _TOO_MANY = re.compile(r"vintage dates.*(exceed|maximum)", re.IGNORECASE | re.DOTALL)
@@ -18,6 +27,7 @@ def envelope(answer: Answer) -> dict[str, Any] | Verdict:
     A bad key, an unknown series and too many vintages all come as 400; only the
     message tells them apart.
     """
+    answer = unpacked(answer)
     status = general(answer)
     if not answer.whole and status is not None:
         return status
@@ -56,7 +66,7 @@ def _class_of(code: int, told: str) -> Class:
         return "split_window"
     if code in (401, 403) or _KEY.search(told):
         return "auth"
-    return "config" if 400 <= code < 500 else "transient"  # noqa: PLR2004
+    return of_status(code) or "transient"
 
 
 def _is_xml(answer: Answer) -> bool:

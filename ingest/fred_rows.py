@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress, islice
+from operator import le
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -17,7 +18,7 @@ from ingest.parse import parse
 from ingest.verdicts import Verdict, drift
 
 PIECE = 20_000
-_LAYOUT = UploadLayout("ndjson", timezone="UTC", missing=(".",))
+_LAYOUT = UploadLayout("ndjson", timezone="UTC", missing=(".", "ND", "NA", "#N/A"))
 _CELL = re.compile(r"(.+)_(\d{8})")
 _DATE = re.compile(r"\d{4}-[01]\d-[0-3]\d")
 _KNOWN = frozenset({"realtime_start", "realtime_end"})
@@ -115,7 +116,7 @@ def revisions(rows: Sequence[Any], window: Window) -> Iterator[Told | Rejected]:
     last_value = window.value
     wide = is_wide(next((row for row in rows if isinstance(row, dict)), {}))
     unknown = _NONE if wide else ""
-    for number, row in enumerate(rows, 1):
+    for number, row in _in_order(rows):
         if not isinstance(row, dict):
             yield Rejected(number, "malformed_row", "not a JSON object")
             continue
@@ -136,6 +137,20 @@ def revisions(rows: Sequence[Any], window: Window) -> Iterator[Told | Rejected]:
                 yield Told(number, date, value, vintage)
             elif not window.overlaps:
                 yield Told(number, date, value, vintage if window.true else None)
+
+
+def _in_order(rows: Sequence[Any]) -> Sequence[tuple[int, Any]]:
+    """Return rows with their numbers, the vintages of each date first to last."""
+    numbered = list(enumerate(rows, 1))
+    places = [_place(row) for row in rows]
+    if all(map(le, places, places[1:])):
+        return numbered
+    return sorted(numbered, key=lambda one: places[one[0] - 1])
+
+
+def _place(row: Any) -> tuple[str, str]:
+    said = row if isinstance(row, dict) else {}
+    return str(said.get("date", "")), str(said.get("realtime_start", ""))
 
 
 def _cells(row: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:

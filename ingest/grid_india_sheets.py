@@ -12,6 +12,7 @@ from typing import Any
 from ingest.contract import local_key
 from ingest.exchange import Answer
 from ingest.indian_texts import plain, ungrouped
+from ingest.packed import unpacked
 from ingest.verdicts import Verdict, drift
 from ingest.workbooks import BROKEN, check_size
 
@@ -69,8 +70,13 @@ class Figure:
 
 def sheets(answer: Answer) -> list[list[list[str]]] | Verdict:
     """Return the rows of all sheets of a workbook, or of a CSV file as texts."""
+    answer = unpacked(answer)
+    if not answer.whole:
+        return Verdict("transient", "the answer was cut off")
     with answer.open() as body:
         head = body.read(4)
+    if not head:
+        return Verdict("transient", "there is nothing in the body")
     if head in _WORKBOOKS:
         return _workbook(answer)
     text = answer.body.decode("utf-8-sig", errors="replace").replace("\0", "")

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ingest.charsets import charset
 from ingest.exchange import Answer
-from ingest.table_rows import charset
 from ingest.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -143,9 +143,19 @@ def _parsed(answer: Answer) -> Any:
     except (etree.ParserError, etree.XMLSyntaxError, ValueError) as error:
         return Verdict("malformed", f"the page cannot be read: {error}")
     etree.strip_elements(root, "script", "style", "template", with_tail=False)
+    for note in root.iter("sup"):
+        _set_apart(note)
     for line_break in root.iter("br"):
         line_break.tail = f" {line_break.tail or ''}"
     return root
+
+
+def _set_apart(note: Any) -> None:
+    """Part a raised mark from the number before it, which would be another number."""
+    before = note.getprevious()
+    text = note.getparent().text if before is None else before.tail
+    if (text or "").rstrip()[-1:].isdigit():
+        note.text = f" {note.text or ''}"
 
 
 def _encoding(answer: Answer, body: bytes) -> str | None:

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterator
+from itertools import chain
 
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
@@ -11,6 +12,8 @@ from ingest.arrivals import Body, Deadline
 _PIECE = 65_536
 _MOST_UNPACKED = 1_048_576  # at once: a bomb must not fill the memory
 _EITHER = 47  # zlib's number for: gzip or zlib, as the first bytes say
+_DEFLATE = 8  # in the first byte of zlib's header
+_BARE = -15  # of deflate without a header
 _BODILESS = frozenset({204, 205, 304})
 _MEMBER = b"\x1f\x8b"
 
@@ -32,6 +35,7 @@ class HttpBody(Body):
             or raw.status in _BODILESS
         )
         self.packed = coding in {"gzip", "x-gzip", "deflate"}
+        self._deflated = coding == "deflate"
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield what came, and never raise because the rest did not.
@@ -55,10 +59,19 @@ class HttpBody(Body):
             self._deadline.left_s()
 
     def _unpacked(self) -> Iterator[bytes]:
-        unpacker = zlib.decompressobj(_EITHER)
-        began = False
-        for chunk in self._wire():
-            began, rest = True, chunk
+        wire = self._wire()
+        first = b""
+        while len(first) < len(_MEMBER) and (chunk := next(wire, b"")):
+            first += chunk
+        kind = _kind(first, deflated=self._deflated)
+        if kind is None:
+            yield first
+            yield from wire
+            return
+        unpacker = zlib.decompressobj(kind)
+        began = bool(first)
+        for chunk in chain((first,), wire):
+            rest = chunk
             while rest:
                 if unpacker.eof:
                     if not rest.startswith(_MEMBER):
@@ -69,3 +82,17 @@ class HttpBody(Body):
         while tail := unpacker.decompress(unpacker.unconsumed_tail, _MOST_UNPACKED):
             yield tail
         self.whole = unpacker.eof or not began
+
+
+def _kind(first: bytes, *, deflated: bool) -> int | None:
+    """Return zlib's number for how a body is packed, as its first bytes say.
+
+    Servers send what they call deflate with a header and without; and proxies leave
+    the word gzip on what they have unpacked, for which there is None.
+    """
+    if not first or first.startswith(_MEMBER):
+        return _EITHER
+    if not deflated:
+        return None
+    headed = first[0] & 15 == _DEFLATE and int.from_bytes(first[:2]) % 31 == 0
+    return _EITHER if headed else _BARE

@@ -5,11 +5,10 @@ import re
 from ingest.exchange import Answer
 from ingest.keys import number_slug
 from ingest.settlements import KeyPart, Shape, month_slug
-from ingest.verdicts import Verdict, general, words
+from ingest.verdicts import Verdict, general, markup
 
 ZONE = "America/New_York"
 _NOTICE = 65_536
-_PAGE = re.compile(rb"^\s*(\xef\xbb\xbf)?\s*<(!doctype|html|head|body)", re.IGNORECASE)
 _NONE = re.compile(rb"no\s+files?\s+available", re.IGNORECASE)
 _LOG_IN = re.compile(rb"ice\s*sso|sso\s+client", re.IGNORECASE)
 _BLOCK_S = 60.0
@@ -79,12 +78,13 @@ def ice_notice(answer: Answer) -> Verdict | None:
         head = stream.read(_NOTICE)
     if not head.strip():
         return Verdict("transient", "there is nothing in the body")
-    return _page(head) if _PAGE.match(head) else None
+    page = markup(answer)
+    return None if page is None else _page(head, page)
 
 
-def _page(head: bytes) -> Verdict:
+def _page(head: bytes, page: Verdict) -> Verdict:
     if _NONE.search(head):
         return Verdict("not_available", "no file for this day")
     if _LOG_IN.search(head):
         return Verdict("auth", "the log-in has run out")
-    return Verdict("transient", f"a page came instead of data: {words(head)}")
+    return page

@@ -55,9 +55,17 @@ def part(column: pa.Array, say: Callable[[str], str | None] = slug) -> pa.String
 
 
 def joined(parts: Sequence[pa.StringArray | str]) -> pa.StringArray:
-    """Return keys of parts, of which one at least is a column; nulls are left out."""
-    return pc.binary_join_element_wise(
+    """Return keys of parts, of which one at least is a column; nulls are left out.
+
+    Example:
+        >>> joined([pa.array(["a", None]), pa.array(["b", None])]).to_pylist()
+        ['a.b', '']
+    """
+    # Arrow leaves out rows whose parts are all null, so each one begins with a text.
+    keys = pc.binary_join_element_wise(
+        pa.scalar(""),
         *(pa.scalar(one) if isinstance(one, str) else one for one in parts),
         _SEPARATOR,
         null_handling="skip",
     )
+    return pc.utf8_slice_codeunits(keys, 1)

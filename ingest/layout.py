@@ -53,7 +53,7 @@ class UploadLayout:
 
     def __post_init__(self) -> None:
         if self.timezone is not None:
-            _check_zone(self.timezone)
+            check_zone(self.timezone)
         if self.frequency is not None:
             parse_step(self.frequency)
         elif self.stamp == "end":
@@ -100,7 +100,15 @@ def check_columns(present: list[str], layout: UploadLayout, *, hint: str = "") -
         raise InvalidLayout(message)
 
 
-def _check_zone(name: str) -> None:
+def check_zone(name: str) -> None:
+    """Refuse a time zone that there is not.
+
+    Raises:
+        InvalidLayout: there is none of the name.
+
+    Example:
+        >>> check_zone("Europe/Paris")
+    """
     try:
         zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:

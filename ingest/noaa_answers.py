@@ -5,7 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from ingest.exchange import Answer
+from ingest.sayings import said as meant
 from ingest.verdicts import Verdict, decoded, general, markup
+
+MISSING = ("NA", "-9999", "-9999.0", "-9999.00", "-999.9")
+"""What the archive's files write for no value, also where it became tenths."""
 
 _DAY_S = 86_400.0
 _BAD_REQUEST = 400
@@ -44,7 +48,9 @@ def _error(answer: Answer, document: Mapping[str, Any]) -> Verdict | None:
     said = general(replace(answer, status=max(number, _BAD_REQUEST)))
     if said is None:
         return None
-    wait_s = said.wait_s
-    if said.cls == "rate_limited" and wait_s is None:
+    cls, wait_s = said.cls, said.wait_s
+    if cls == "config":
+        cls = meant(detail) or cls
+    if cls == "rate_limited" and wait_s is None:
         wait_s = _DAY_S if "per day" in detail else 1.0
-    return Verdict(said.cls, detail or said.detail, wait_s)
+    return Verdict(cls, detail or said.detail, wait_s)

@@ -6,6 +6,7 @@ when.
 
 import csv
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ import orjson
 
 from ingest.exchange import Answer
 from ingest.layout import UploadLayout
+from ingest.refusals import refused
 from ingest.verdicts import Verdict, decoded, drift, general, markup, retry_after_s
 
 BLOCKS: Mapping[str, str] = {"minutely_15": "PT15M", "hourly": "PT1H", "daily": "P1D"}
@@ -122,9 +124,10 @@ def tables(
         shape.
     """
     with answer.open() as body:
-        head = body.read(16)
+        head = body.read(16).removeprefix(BOM_UTF8)
     if head.startswith((b"latitude,", b"location_id,")):
-        found = _csv_tables(answer.body.decode(errors="replace"), list(asked))
+        text = answer.body.decode("utf-8-sig", errors="replace")
+        found = _csv_tables(text, list(asked))
     else:
         found = _json_tables(decoded(answer), list(asked))
     if isinstance(found, Verdict):
@@ -190,30 +193,41 @@ def _json_tables(found: Any, blocks: list[str]) -> list[Table] | Verdict:
         for block in blocks:
             if block not in one:
                 said = ", ".join(sorted(map(str, one))[:20])
-                return Verdict("schema_drift", f"{block} is missing; there is: {said}")
+                drifted = f"{block} is missing; there is: {said}"
+                return refused(one) or Verdict("schema_drift", drifted)
             table = _json_table(one, block, number)
-            if table is None:
-                return Verdict("malformed", f"{block} of place {number} is no table")
+            if isinstance(table, str):
+                return Verdict("malformed", f"{block} of place {number}: {table}")
             read.append(table)
     return read
 
 
-def _json_table(one: Mapping[str, Any], block: str, number: int) -> Table | None:
+def _json_table(one: Mapping[str, Any], block: str, number: int) -> Table | str:
+    """Return a table, or what keeps it from being one."""
     columns, units = one[block], one.get(f"{block}_units")
-    if not isinstance(columns, dict):
-        return None
+    if not isinstance(columns, dict) or not isinstance(columns.get("time", []), list):
+        return "it is no table"
+    times = columns.get("time", [])
+    # A model without a variable has null for all of it.
+    columns = {n: [None] * len(times) if c is None else c for n, c in columns.items()}
     if not all(isinstance(column, list) for column in columns.values()):
-        return None
+        return "it is no table"
+    offset_s = _offset_s(one.get("utc_offset_seconds", 0))
+    if offset_s is None:
+        return f"utc_offset_seconds is {one['utc_offset_seconds']!r}"[:200]
     known = units if isinstance(units, dict) else {}
-    offset = one.get("utc_offset_seconds", 0)
-    return Table(
-        block,
-        number,
-        columns.get("time", []),
-        columns,
-        {name: str(unit) for name, unit in known.items()},
-        offset if type(offset) is int and abs(offset) <= 86_400 else 0,  # noqa: PLR2004
-    )
+    return Table(block, number, times, columns, _units(known), offset_s)
+
+
+def _offset_s(cell: Any) -> int | None:
+    """Return by how much local times are ahead, or None: nobody then knows them."""
+    whole = type(cell) in {int, float} and abs(cell) <= 86_400 and cell == int(cell)  # noqa: PLR2004
+    return int(cell) if whole else None
+
+
+def _units(known: Mapping[Any, Any]) -> dict[str, str]:
+    """Return units by variable; a variable without values has an undefined one."""
+    return {name: str(u) for name, u in known.items() if u and u != "undefined"}
 
 
 def _csv_tables(text: str, blocks: list[str]) -> list[Table] | Verdict:
@@ -227,12 +241,22 @@ def _csv_tables(text: str, blocks: list[str]) -> list[Table] | Verdict:
     if len(rest) != len(blocks):
         detail = f"{len(blocks)} tables of values were asked for, {len(rest)} came"
         return Verdict("malformed", detail)
+    if _breaks_off(text, headers):
+        return Verdict("transient", "the last line is cut off")
     offsets = [_whole(place.get("utc_offset_seconds")) for place in places]
     return [
         table
         for block, header, rows in zip(blocks, headers, rest, strict=True)
         for table in _csv_block(block, header, rows, offsets)
     ]
+
+
+def _breaks_off(text: str, headers: Sequence[Sequence[str]]) -> bool:
+    """Return whether the last line has no end and lacks cells."""
+    if text.endswith("\n") or not headers:
+        return False
+    last = next(csv.reader([text.rpartition("\n")[2]]), [])
+    return len(last) < len(headers[-1])
 
 
 def _rows(part: str) -> list[dict[str | Any, Any]]:
@@ -258,7 +282,7 @@ def _csv_block(
         if "time" in header:
             columns["time"] = times
         stamps = [int(at) if at and at.isdecimal() else at for at in times]
-        yield Table(block, number, stamps, columns, dict(names), offset_s, _CSV)
+        yield Table(block, number, stamps, columns, _units(dict(names)), offset_s, _CSV)
 
 
 def _named(title: str) -> re.Match[str] | None:

@@ -114,6 +114,8 @@ def _total(document: Any, paging: Paging) -> int | Verdict | None:
         return None
     found = at(document, paging.total_path)
     text = str(found).strip()
+    if re.fullmatch(r"\d{1,3}(,\d{3})+", text):
+        text = text.replace(",", "")
     if isinstance(found, bool) or not re.fullmatch(r"\d{1,15}(\.0*)?", text):
         detail = f"no number of rows at {paging.total_path!r}, but {text[:50]!r}"
         return Verdict("schema_drift", detail)

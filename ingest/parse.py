@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from functools import reduce
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.autumn import HELD, Autumn
-from ingest.batch import ISSUED, PUBLISHED, ROWS, Batch, Rejected
+from ingest.batch import INSTANT, ISSUED, PUBLISHED, ROWS, Batch, Rejected
 from ingest.columns import Fault, RawRows, any_true, false
 from ingest.layout import UploadLayout
 from ingest.numbers import Numbers, parse_values
@@ -74,7 +75,7 @@ def _parse_piece(raw: RawRows, layout: UploadLayout, autumn: Autumn) -> Batch:
     )
     return Batch(
         everything.filter(good).cast(schema),
-        tuple(sorted((*raw.rejected, *_rejections(raw, faults)))),
+        tuple(sorted((*raw.rejected, *_rejections(raw, faults, (keys, times))))),
         pc.sum(pc.and_(placed, numbers.missing), min_count=0).as_py(),
     )
 
@@ -128,7 +129,9 @@ def _hold(
 
 
 def _rejections(
-    raw: RawRows, faults: list[tuple[pa.Array | None, Fault]]
+    raw: RawRows,
+    faults: list[tuple[pa.Array | None, Fault]],
+    read: tuple[pa.Array, Times],
 ) -> Iterator[Rejected]:
     """Name each bad row once, by the first thing that is wrong with it."""
     seen = false(len(raw.ts))
@@ -137,15 +140,28 @@ def _rejections(
         seen = pc.or_(seen, fault.mask)
         where = pc.indices_nonzero(fresh)
         cells = pa.nulls(len(where)) if column is None else column.take(where)
-        for row, cell, stood in zip(
+        for row, cell, stood, place in zip(
             raw.row_no.take(where).to_pylist(),
             cells.to_pylist(),
             _stood(raw, where),
+            _places(raw, *read, where),
             strict=True,
         ):
             line = "" if raw.offset is None else f"line {row + raw.offset}: "
             text = "" if cell is None else str(cell)[:_TEXT_LIMIT]
-            yield Rejected(row, fault.code, line + fault.explain(text), stood)
+            yield Rejected(row, fault.code, line + fault.explain(text), stood, place)
+
+
+def _places(
+    raw: RawRows, keys: pa.Array, times: Times, where: pa.Array
+) -> Iterator[tuple[str, datetime] | None]:
+    """Yield key and time of rows; of a forecast they do not say which row it is."""
+    none = pa.scalar(None, INSTANT)
+    instants = pc.if_else(times.ambiguous.take(where), none, times.instants.take(where))
+    if raw.issued_at is not None:
+        instants = pc.if_else(raw.issued_at.take(where).is_null(), instants, none)
+    for key, at in zip(keys.take(where).to_pylist(), instants.to_pylist(), strict=True):
+        yield None if key is None or at is None else (key, at)
 
 
 def _stood(raw: RawRows, where: pa.Array) -> Iterator[str]:

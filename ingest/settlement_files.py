@@ -7,6 +7,7 @@ from ingest.cells import Cells, csv_cells, header_of
 from ingest.contract import Page
 from ingest.errors import InvalidFile
 from ingest.exchange import Answer
+from ingest.refusals import refusal
 from ingest.settlements import Settlements, Shape, canonical, shape_of
 from ingest.stream import TextBytes
 from ingest.table_rows import ends, ends_short, opened
@@ -36,10 +37,10 @@ class SettlementText:
                 header = header_of(text, delimiter)
                 has_rows = bool(text.look(1).strip() or text.look(1 << 12).strip())
         except InvalidFile as error:
-            return Page(Verdict("transient", error.detail))
+            return Page(_unreadable(self.answer, error))
         shape = shape_of(header, self.shapes)
         if shape is None:
-            return Page(unknown(header, self.shapes))
+            return Page(refusal(self.answer) or unknown(header, self.shapes))
         if not has_rows:
             return Page(Verdict("empty", "a header without rows"))
         if not shape.stored:
@@ -70,6 +71,12 @@ class SettlementText:
                 choose=lambda _header: chosen,
                 quoted=delimiter != _PIPE,
             )
+
+
+def _unreadable(answer: Answer, error: InvalidFile) -> Verdict:
+    """Return whether what is no text is cut off or empty, or another kind of file."""
+    passing = isinstance(error.__cause__, EOFError) or not ends(answer)[2]
+    return Verdict("transient" if passing else "malformed", error.detail)
 
 
 def unknown(header: Sequence[str], shapes: Sequence[Shape]) -> Verdict:

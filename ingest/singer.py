@@ -59,7 +59,7 @@ class SingerTransport:
         name, _, stream = request.url.partition("://")[2].partition("/")
         command = self._taps.get(name)
         if command is None or not stream:
-            raise NotAllowed(f"no tap {name!r} is listed")
+            raise NotAllowed(f"no tap {name!r} is listed for this tenant")
         given = json.loads(filled(request, self._outside.secrets).body or b"{}")
         self._outside.pace(request)
         with tempfile.TemporaryDirectory(dir=self._outside.folder) as folder:

@@ -19,6 +19,9 @@ from ingest.times import parse_times
 
 _EPOCHS = {"epoch_s": 1_000_000.0, "epoch_ms": 1_000.0}
 _LATEST_US = 253_402_300_800_000_000  # the year 10000
+_GROUPS = {" ": "[ \u00a0\u2007\u2009\u202f]", "'": "['\u2019]"}
+"""Blanks that keep a line together, and apostrophes as they are printed."""
+
 _OF_VALUES = frozenset({"bad_value", "not_finite"})
 
 
@@ -108,12 +111,13 @@ def _values(column: pa.Array, layout: TableLayout) -> pa.Array:
     if not layout.thousands or not is_text(column.type):
         return column
     # Only whole groups of three: anything else is a slip and stays a bad value.
-    mark, decimal = re.escape(layout.thousands), re.escape(layout.decimal)
+    mark = _GROUPS.get(layout.thousands, re.escape(layout.thousands))
+    decimal = re.escape(layout.decimal)
     grouped = rf"^\s*[+-]?\d{{1,3}}({mark}\d{{3}})+({decimal}\d*)?\s*$"
     is_grouped = pc.fill_null(
         pc.match_substring_regex(column, grouped), fill_value=False
     )
-    bare = pc.replace_substring(column, layout.thousands, "")
+    bare = pc.replace_substring_regex(column, mark, "")
     return pc.if_else(is_grouped, bare, column)
 
 
@@ -170,7 +174,7 @@ def plain_times(column: pa.Array, form: str) -> pa.Array:
 
     Example:
         >>> plain_times(pa.array(["1.3.2026", "Sum"]), "%d.%m.%Y").to_pylist()
-        ['2026-03-01T00:00:00', 'Sum']
+        ['2026-03-01T00:00:00.000000', 'Sum']
     """
     if form in _EPOCHS:
         found = _from_epoch(column, _EPOCHS[form])

@@ -2,11 +2,11 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ingest.contract import Config
 from ingest.errors import InvalidLayout
-from ingest.layout import UploadLayout
+from ingest.layout import UploadLayout, check_zone
 
 TableFormat = Literal["csv", "ndjson", "json", "parquet", "arrow"]
 
@@ -68,6 +68,17 @@ class TableLayout(Config):
         description="whether times and values are texts in Parquet and Arrow files; "
         "where not, texts there count as a change of the source",
     )
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str | None) -> str | None:
+        # Here and not with the rest, so that the field is named.
+        if name is not None:
+            try:
+                check_zone(name)
+            except InvalidLayout as error:
+                raise ValueError(error.detail) from error
+        return name
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -8,9 +8,8 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from email.message import Message
 from typing import Any, BinaryIO, cast
 
 from ingest.batch import Batch
@@ -23,24 +22,20 @@ from ingest.cells import (
     header_of,
     parquet_cells,
 )
+from ingest.charsets import charset
 from ingest.errors import InvalidFile, InvalidLayout
 from ingest.exchange import Answer
 from ingest.json_rows import check_names, line_cells, record_cells, rows_at
+from ingest.refusals import refusal, refused
 from ingest.stream import TextBytes
 from ingest.table_cells import batches
 from ingest.table_layout import TableFormat, TableLayout
-from ingest.verdicts import OK, Verdict, decoded, general, markup
+from ingest.verdicts import OK, Class, Verdict, decoded, general, markup
 
 _TAIL = 1 << 16
 _SAMPLE = 100
-_CHARSET = re.compile(
-    r"iso8859-\d+|cp\d+|utf-(16|32)(-[bl]e)?|koi8-[rtu]|mac-\w+|shift_jis\w*|"
-    r"euc_\w+|gb\w+|big5\w*"
-)
-"""Charsets of text; Python knows many more encodings, which are none."""
 _GZIP = b"\x1f\x8b"
 _PARQUET = (b"PAR1", b"PARE")
-_NO_CONTENT = 204
 
 
 @dataclass(frozen=True)
@@ -93,7 +88,7 @@ class TableBody:
     def _records(self) -> list[Any]:
         found = self.document
         if found is None:
-            found = document_of(self.answer)
+            found = decoded(self.answer)
         if isinstance(found, Verdict):
             raise InvalidFile(found.detail)
         return rows_at(found, self.rows_path)
@@ -120,8 +115,6 @@ class TableBody:
         """Say what the body is, from its status, its end and its first rows."""
         if (found := general(self.answer) or markup(self.answer)) is not None:
             return found
-        if self.answer.status == _NO_CONTENT:
-            return Verdict("empty")
         return self._cut_off() or self._first_rows()
 
     def _first_rows(self) -> Verdict:
@@ -130,11 +123,24 @@ class TableBody:
             if first is not None:
                 next(batches([first], layout=self.layout, moment=self.moment), None)
         except InvalidLayout as error:
-            return Verdict("schema_drift", error.detail)
+            return self._refused() or Verdict("schema_drift", error.detail)
         except InvalidFile as error:
             cut_short = isinstance(error.__cause__, EOFError)
-            return Verdict("transient" if cut_short else "malformed", error.detail)
-        return Verdict("empty", "a table without rows") if first is None else OK
+            cls: Class = "transient" if cut_short else "malformed"
+            return self._refused() or Verdict(cls, error.detail)
+        return OK if first is not None else self._without_rows()
+
+    def _without_rows(self) -> Verdict:
+        """Return the verdict on no rows: there are none, or there is an error."""
+        bad = self._refused() if self.format == "json" else None
+        return bad or Verdict("empty", "a table without rows")
+
+    def _refused(self) -> Verdict | None:
+        """Return what an error says that came instead of the table."""
+        if self.format != "json":
+            return refusal(self.answer)
+        found = self.document
+        return refused(decoded(self.answer) if found is None else found)
 
     def _cut_off(self) -> Verdict | None:
         head, tail, size = ends(self.answer)
@@ -142,10 +148,11 @@ class TableBody:
             return _nothing(self.format)
         if self.format == "json":
             found = self.document
-            found = document_of(self.answer) if found is None else found
+            found = decoded(self.answer) if found is None else found
             return found if isinstance(found, Verdict) else None
         if self.format == "parquet" and not tail.endswith(_PARQUET):
-            return Verdict("transient", "the end of the Parquet file is missing")
+            missing = Verdict("transient", "the end of the Parquet file is missing")
+            return refusal(self.answer) or missing
         if self.format == "csv" and ends_short(self.answer, self.layout.delimiter):
             return Verdict("transient", "the last line is cut off")
         if self.format == "ndjson" and head != _GZIP:
@@ -162,12 +169,14 @@ def ends_short(answer: Answer, delimiter: str) -> bool:
     is the file's own, and only that row is bad.
     """
     head, tail, size = ends(answer)
-    if head == _GZIP or tail.endswith((b"\n", b"\r")):
+    wide = (charset(answer) or "").startswith("utf-")  # its line ends are no bytes
+    if head == _GZIP or wide or tail.endswith((b"\n", b"\r")):
         return False
     last = re.split(rb"[\r\n]", tail)[-1]
-    # Of a line with an odd quote nobody knows where it begins.
-    if "content-length" in answer.headers or len(last) == size or last.count(b'"') % 2:
+    if "content-length" in answer.headers or len(last) == size:
         return False
+    if last.count(b'"') % 2:
+        return _ends_in_quotes(answer)
     try:
         with opened(answer, text=True) as stream:
             header = header_of(TextBytes(stream), delimiter)
@@ -176,6 +185,13 @@ def ends_short(answer: Answer, delimiter: str) -> bool:
     except (InvalidFile, csv.Error):
         return False  # what is wrong with it is said by who reads it
     return len(cells) < len(header)
+
+
+def _ends_in_quotes(answer: Answer) -> bool:
+    """Return whether the last quote of a text opens a cell that nothing closes."""
+    with answer.open() as stream:
+        pieces = iter(lambda: stream.read(_TAIL), b"")
+        return sum(piece.count(b'"') for piece in pieces) % 2 == 1
 
 
 def _nothing(form: TableFormat) -> Verdict:
@@ -198,28 +214,6 @@ def ends(answer: Answer) -> tuple[bytes, bytes, int]:
         size = stream.seek(0, io.SEEK_END)
         stream.seek(max(0, size - _TAIL))
         return head, stream.read(), size
-
-
-def document_of(answer: Answer) -> Any:
-    """Return decoded JSON of any declared charset, or the verdict on what is none."""
-    if charset(answer) is None:
-        return decoded(answer)
-    try:
-        with opened(answer, text=True) as stream:
-            return decoded(replace(answer, content=stream.read(), path=None))
-    except InvalidFile as error:
-        return Verdict("malformed", error.detail)
-
-
-def charset(answer: Answer) -> str | None:
-    """Return the charset an answer declares, or None for UTF-8 and unknown ones."""
-    message = Message()
-    message["content-type"] = answer.headers.get("content-type", "")
-    try:
-        name = codecs.lookup(str(message.get_param("charset", "utf-8"))).name
-    except (LookupError, ValueError):
-        return None
-    return name if _CHARSET.fullmatch(name) else None
 
 
 @contextmanager

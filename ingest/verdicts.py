@@ -16,7 +16,10 @@ from typing import Any, Literal, get_args
 
 import orjson
 
+from ingest.charsets import charset
 from ingest.exchange import Answer
+from ingest.packed import MOST_UNPACKED, unpacked
+from ingest.sayings import said
 
 Class = Literal[
     "ok",
@@ -45,11 +48,18 @@ RETRIED: frozenset[Class] = frozenset({"transient", "incomplete"})
 LASTING: frozenset[Class] = frozenset({"auth", "config", "schema_drift"})
 """Classes that no retry mends: a person has to look."""
 
-MOST_JSON = 256 * 1024 * 1024
+MOST_JSON = MOST_UNPACKED
 """Bytes of JSON that are read at once: decoded they take several times as much."""
 
 _TEXT = 300
-_MARKUP = re.compile(rb"^\s*(<!doctype html|<html|<head|<body)", re.IGNORECASE)
+_HEAD = 65_536
+_MARKUP = re.compile(
+    rb"^(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*"
+    rb"<(!doctype\s+html|html|head|body|title|meta|center|h[1-6])\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_PASSWORD = re.compile(rb"<input[^>]*\btype\s*=\s*[\"']?password\b", re.IGNORECASE)
+_JSON = re.compile(rb"^(\xef\xbb\xbf)?\s*([\[{\"\d-]|$|[tfnNI]\w*\s*$)")
 
 
 @dataclass(frozen=True)
@@ -64,17 +74,22 @@ class Verdict:
 OK = Verdict("ok")
 
 _BY_STATUS: Mapping[int, Class] = {
+    204: "empty",
     304: "unchanged",
     401: "auth",
     403: "auth",
     407: "auth",
     408: "transient",
+    423: "transient",
+    425: "transient",
     429: "rate_limited",
 }
 
 
 def general(answer: Answer) -> Verdict | None:
     """Return what status and transfer alone say, or None for a whole answer of 2xx.
+
+    An answer of 204 has no content, which is all that there is to read.
 
     Example:
         >>> from datetime import UTC, datetime
@@ -83,11 +98,10 @@ def general(answer: Answer) -> Verdict | None:
     """
     status = answer.status
     if status < 300:  # noqa: PLR2004 - these are HTTP's own numbers
-        cut_off = Verdict("transient", "the answer was cut off")
-        return None if answer.whole else cut_off
-    cls = _BY_STATUS.get(status)
-    if cls is None:
-        cls = "transient" if status >= 500 else "config"  # noqa: PLR2004
+        if not answer.whole:
+            return Verdict("transient", "the answer was cut off")
+        return Verdict("empty", "no content") if status in _BY_STATUS else None
+    cls = of_status(status) or "config"
     if cls == "unchanged":
         return Verdict(cls)
     if status < 400:  # noqa: PLR2004
@@ -95,38 +109,77 @@ def general(answer: Answer) -> Verdict | None:
     return Verdict(cls, told(answer), retry_after_s(answer))
 
 
+def of_status(status: int) -> Class | None:
+    """Return what a status means by itself; None for good ones and for redirects.
+
+    Example:
+        >>> of_status(401), of_status(418), of_status(521), of_status(200)
+        ('auth', 'config', 'transient', None)
+    """
+    if status < 400:  # noqa: PLR2004
+        return _BY_STATUS.get(status)
+    return _BY_STATUS.get(status, "transient" if status >= 500 else "config")  # noqa: PLR2004
+
+
 def markup(answer: Answer) -> Verdict | None:
-    """Return a verdict on HTML where data was asked for, else None."""
+    """Return a verdict on HTML where data was asked for, else None.
+
+    A page that asks for a password will not give way to data by itself.
+    """
     with answer.open() as body:
-        head = body.read(1_024)
-    if _MARKUP.match(head):
-        return Verdict("transient", f"a page came instead of data: {words(head)}")
-    return None
+        head = body.read(_HEAD)
+    if not _MARKUP.match(head):
+        return None
+    text = words(head[:4_096])
+    if _PASSWORD.search(head):
+        return Verdict("auth", f"a page to log in came instead of data: {text}")
+    return Verdict("transient", f"a page came instead of data: {text}")
 
 
 def decoded(answer: Answer) -> Any:
     """Return the JSON of an answer, or the verdict on what is none, or too much.
 
-    What is cut off is transient; NaN and Infinity, which JSON does not have, are read
-    as floats, so that the rows that hold them can be refused one by one.
+    What is cut off is transient, and so are words of which none says more; NaN and
+    Infinity, which JSON does not have, are read as floats, so that the rows that hold
+    them can be refused one by one.
     """
+    answer = unpacked(answer)
+    if not answer.whole:
+        return Verdict("transient", "the answer was cut off")
     with answer.open() as stream:
         size = stream.seek(0, io.SEEK_END)
     if size > MOST_JSON:
         detail = f"{size} bytes of JSON are more than the {MOST_JSON} that are read at "
         detail += "once: ask for pages, a shorter window, or NDJSON"
         return Verdict("config", detail)
-    body = answer.body
     try:
-        return orjson.loads(body)
+        # Of another charset it is read below; orjson takes all bytes for UTF-8.
+        return orjson.loads(answer.body if charset(answer) is None else b"")
     except orjson.JSONDecodeError:
-        pass
+        return _leniently(answer)
+
+
+def _leniently(answer: Answer) -> Any:
     if (page := markup(answer)) is not None:
         return page
+    body, name = answer.body, charset(answer)
     try:
-        return json.loads(body)
+        return json.loads(body if name is None else body.decode(name))
+    except UnicodeDecodeError as error:
+        cut_off = error.end >= len(body)
+        detail = f"the JSON is not {error.encoding} text: {error}"
+        return Verdict("transient" if cut_off else "malformed", detail)
     except (ValueError, RecursionError) as error:
-        return Verdict("transient", f"the JSON is cut off or damaged: {error}")
+        if not _is_text(body):
+            detail = f"the JSON is cut off or damaged: {error}"
+            return Verdict("transient", detail)
+    text = words(body[:4_096])
+    return Verdict(said(text) or "transient", f"text came instead of data: {text}")
+
+
+def _is_text(body: bytes) -> bool:
+    """Return whether a body is words that do not begin as JSON does."""
+    return not _JSON.match(body[:_HEAD]) and body[:4_096].isascii()
 
 
 def told(answer: Answer) -> str:
@@ -137,14 +190,14 @@ def told(answer: Answer) -> str:
 
 def words(head: bytes) -> str:
     """Return readable text of some bytes, shortened."""
-    text = re.sub(r"<[^>]*>", " ", head.decode(errors="replace"))
+    text = re.sub(r"<[^>]*>", " ", head.decode("utf-8-sig", errors="replace"))
     return " ".join(text.split())[:_TEXT]
 
 
 def retry_after_s(answer: Answer) -> float | None:
     """Return the seconds of Retry-After, which may be a date; None if unreadable."""
     text = answer.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}", text):
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
         return float(text)
     try:
         at = parsedate_to_datetime(text)

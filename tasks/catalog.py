@@ -23,6 +23,19 @@ class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def filled_in(kind: type[Params]) -> list[str]:
+    """Return the fields that only the platform fills in, which the schema says too.
+
+    They are made with ``json_schema_extra={"readOnly": True}``.
+    """
+    said = ((name, one.json_schema_extra) for name, one in kind.model_fields.items())
+    return [
+        name
+        for name, extra in said
+        if isinstance(extra, Mapping) and extra.get("readOnly")
+    ]
+
+
 P = TypeVar("P", bound=Params)
 Handler = Callable[[Any, JobContext], Outcome]
 Table = Callable[[Mapping[str, Any]], tuple[list[str], list[list[Any]]]]

@@ -8,7 +8,8 @@ here: see ``docs/adr/0013-schedules.md``.
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from difflib import get_close_matches
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from croniter import croniter
 from croniter.croniter import CroniterError
@@ -46,6 +47,9 @@ def zone_of(name: str) -> ZoneInfo:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         pass
     detail = f"no time zone {name!r}; write an IANA name such as Europe/Berlin or UTC"
+    near = get_close_matches(name, sorted(available_timezones()))
+    if near:
+        detail += f"; near are {', '.join(near)}"
     raise BadRule("timezone", detail)
 
 

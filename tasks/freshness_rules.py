@@ -74,6 +74,21 @@ def _usual(one: Judged) -> timedelta:
     return max(kind.lag if kind else timedelta(0), waited) + gap
 
 
+def check_calendar(calendar: str) -> None:
+    """Refuse a calendar that nobody keeps.
+
+    Raises:
+        BadRule: the message says which there are.
+    """
+    from forecasting import open_days
+    from forecasting.errors import InvalidSeries
+
+    try:
+        open_days.check_calendar(calendar)
+    except InvalidSeries as error:
+        raise BadRule("calendar", str(error)) from error
+
+
 @cache
 def _open_days(calendar: str | None) -> IsOpen | None:
     """Return whether a day is open by a calendar; None where every day is.
@@ -84,13 +99,9 @@ def _open_days(calendar: str | None) -> IsOpen | None:
     if calendar is None:
         return None
 
-    from forecasting.errors import InvalidSeries
-    from forecasting.open_days import check_calendar, open_days
+    from forecasting.open_days import open_days
 
-    try:
-        check_calendar(calendar)
-    except InvalidSeries as error:
-        raise BadRule("calendar", str(error)) from error
+    check_calendar(calendar)
 
     @cache
     def is_open_on(day: date) -> bool:

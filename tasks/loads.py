@@ -131,4 +131,5 @@ def conflicting(loaded: loads.Loaded) -> Iterator["Rejected"]:
             f"{conflict.key} at {conflict.ts.isoformat().replace('+00:00', 'Z')} is in "
             f"{conflict.copies} rows with different values; none of them is loaded",
             f"{conflict.key} at {conflict.ts.isoformat()}: {conflict.value!r}",
+            (conflict.key, conflict.ts),
         )

@@ -1,6 +1,5 @@
 """The way out: judged addresses, shared limits, and secrets on the wire only."""
 
-import shlex
 import socket
 import tempfile
 import time
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from db import credentials as credential_rows
-from db import rate_limits
-from tasks import addresses, credentials
+from db import keys, rate_limits
+from tasks import addresses, credentials, taps
 from tasks.context import JobContext
 from tasks.source_plan import Opened
 
@@ -190,17 +189,6 @@ class Live:
         self._limits.rest(seconds)
 
 
-def taps(setting: str) -> dict[str, list[str]]:
-    """Return the commands of Singer taps by name.
-
-    Example:
-        >>> taps("tap-load=/opt/taps/load --fast; tap-x=/opt/taps/x")["tap-load"]
-        ['/opt/taps/load', '--fast']
-    """
-    pairs = (one.partition("=") for one in setting.split(";") if one.strip())
-    return {name.strip(): shlex.split(command) for name, _, command in pairs}
-
-
 def roots(setting: str, *, tenant_id: int) -> tuple[Path, ...]:
     """Return the folders that a tenant may read.
 
@@ -224,8 +212,17 @@ def _places(one: Opened, context: JobContext) -> "Places":
         roots=roots(settings.source_folders, tenant_id=context.tenant_id),
         endpoint=Endpoint(str(config.get("endpoint") or ""), **given),
         host_key=str(config.get("host_key") or ""),
-        taps=taps(settings.source_commands),
+        taps=_taps(context),
     )
+
+
+def _taps(context: JobContext) -> Mapping[str, tuple[str, ...]]:
+    listed = taps.listed(context.settings.source_commands)
+    if not listed:
+        return {}
+    with context.shared() as connection:
+        known = keys.known(connection, tenant_id=context.tenant_id)
+    return taps.of(taps.Runner(*known), listed)
 
 
 def _asked_as(one: Opened, context: JobContext) -> str | None:

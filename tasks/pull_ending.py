@@ -55,7 +55,7 @@ def judged(
         ],
         "notes": notes[:_MOST_NOTES],
         "notes_total": len(notes),
-        "message": _message(counts, windows, bad),
+        "message": _message(counts, windows, bad) + _left_out(windows),
     }
     if state == "failed":
         with context.note() as connection:
@@ -67,6 +67,17 @@ def judged(
         return {}
 
     return Outcome(result, store)
+
+
+def _left_out(windows: Sequence[Mapping[str, Any]]) -> str:
+    """Say how a source was read that cannot be asked for a window, if it is one."""
+    outside = [window["outside"] for window in windows if "outside" in window]
+    if not outside:
+        return ""
+    return (
+        "; the source takes no window, so it was read once and whole: "
+        f"{sum(outside)} rows outside the window were left out"
+    )
 
 
 def _state(windows: Sequence[Any], bad: Sequence[Any]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from db.sources import Source
 from tasks.loads import LISTED, Tally
 from tasks.raw import Archived
-from tasks.source_plan import Opened
+from tasks.source_plan import WITHIN, Opened
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,6 +37,8 @@ class Reading:
         self._one = one
         self._partition = partition
         self._archived = archived
+        self.issued = False
+        self.outside: int | None = 0 if partition.part.get(WITHIN) else None
         self.bad: list[tuple[Rejected, str | None]] = []
 
     def rows(self) -> Iterator["pa.RecordBatch"]:
@@ -75,10 +77,11 @@ class Reading:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        for batch in batches:
+        for batch in map(self._within, batches):
+            self.issued = self.issued or "issued_at" in batch.rows.schema.names
             for bad in batch.rejected:
                 if len(self.bad) < LISTED:
-                    self.bad.append((bad, sha256))
+                    self.bad.append((self._placed(bad), sha256))
             encoded = batch.rows["series_key"].dictionary_encode()
             local = encoded.dictionary.to_pylist()
             self._mark(batch, local)
@@ -87,6 +90,35 @@ class Reading:
             at = batch.rows.schema.get_field_index("series_key")
             named = batch.rows.set_column(at, batch.rows.schema.field(at), mapped)
             yield replace(batch, rows=named)
+
+    def _within(self, batch: "Batch") -> "Batch":
+        """Leave out what lies outside a window that the source cannot be asked for."""
+        import pyarrow.compute as pc
+
+        start, end = self._partition.start, self._partition.end
+        if self.outside is None or start is None or end is None:
+            return batch
+        ts = batch.rows["ts"]
+        inside = pc.and_(pc.greater_equal(ts, start), pc.less(ts, end))
+        rows = batch.rows.filter(inside)
+        bad = tuple(
+            one
+            for one in batch.rejected
+            if one.place is None or start <= one.place[1] < end
+        )
+        self.outside += len(batch.rows) - len(rows) + len(batch.rejected) - len(bad)
+        return replace(batch, rows=rows, rejected=bad)
+
+    @property
+    def expected(self) -> int | None:
+        """How many rows there should be, where the source says how many it has."""
+        return None if self.total is None else self.total - (self.outside or 0)
+
+    def _placed(self, bad: "Rejected") -> "Rejected":
+        if bad.place is None:
+            return bad
+        local, at = bad.place
+        return replace(bad, place=(self.key(local), at))
 
     def _mark(self, batch: "Batch", local: list[str]) -> None:
         """Note up to when each series has values: the watermark follows data."""

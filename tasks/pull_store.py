@@ -104,10 +104,11 @@ class _Publishing:
             told = {"rejected": counts.rejected, "missing": counts.missing}
             return self._held(loaded, Ended("held", *held, told, quality))
         self._quarantine(self._connection, loaded)
+        settled = self._supersede(loaded)
         pull_bind.bind(
             self._connection, self._one, self._context, reading, moves=self._how.moves
         )
-        told = self._told(loaded, withdrawn)
+        told = {**self._told(loaded, withdrawn), **settled}
         told |= pull_checks.checked(
             self._connection, self._partition, self._how, loaded
         )
@@ -115,7 +116,7 @@ class _Publishing:
 
     def _nothing(self) -> Ended:
         reading = self._reading
-        told = {"missing": reading.tally.missing}
+        told = {"missing": reading.tally.missing, **self._outside()}
         if reading.tally.rejected_total:
             counts = self._counts(None, 0, 0)
             detail = f"not one of {counts.rejected} rows is good"
@@ -149,7 +150,7 @@ class _Publishing:
 
     def _short(self, loaded: loads.Loaded | None) -> str | None:
         """Return what to say where rows lack that the source declared, or None."""
-        counts, total = self._counts(loaded, 0, 0), self._reading.total
+        counts, total = self._counts(loaded, 0, 0), self._reading.expected
         if total is None or counts.seen >= total:
             return None
         return f"{counts.seen} distinct rows of {total} that were declared"
@@ -215,7 +216,7 @@ class _Publishing:
             rejected=reading.tally.rejected_total + clashing,
             missing=reading.tally.missing,
             conflicting=clashing,
-            expected=reading.total,
+            expected=reading.expected,
             drift=len(reading.drift),
             withdrawn=withdrawn,
             stored=stored,
@@ -232,7 +233,13 @@ class _Publishing:
             "rejected": tally.rejected_total + loaded.conflicting,
             "withdrawn": withdrawn,
             "drift": list(self._reading.drift),
+            **self._outside(),
         }
+
+    def _outside(self) -> dict[str, int]:
+        """Tell what was left out, of a source that cannot be asked for a window."""
+        outside = self._reading.outside
+        return {} if outside is None else {"outside": outside}
 
     def _rules(self) -> "QualityRules":
         from ingest.quality import QualityRules
@@ -251,6 +258,19 @@ class _Publishing:
             loaded,
             partition_id=self._partition.id,
         )
+
+    def _supersede(self, loaded: loads.Loaded) -> dict[str, int]:
+        """Settle what was held and is good now; a replay settles its own rows."""
+        if self._how.archived.job_id != self._context.job_id:
+            return {}
+        settled = pull_bind.superseded(
+            self._connection,
+            self._one,
+            self._context,
+            (self._reading, self._staged, loaded),
+            partition_id=self._partition.id,
+        )
+        return {"superseded": settled} if settled else {}
 
 
 def _why_held(counts: "RowCounts", rules: "QualityRules") -> tuple[str, str] | None:

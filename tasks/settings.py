@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tasks import taps
+
 PREFIX = "FOREBAY_"
 _STORES = r"(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.-]+)*/?)?"
 
@@ -65,7 +67,11 @@ class Settings:
         "",
         "Folders that file:// sources of any tenant may read; {tenant} is its number.",
     )
-    source_commands: str = _setting("", "Singer taps: name=command; name=command.")
+    source_commands: str = _setting(
+        "",
+        "Singer taps: name=command; name@tenant,tenant=command. @* is for all tenants; "
+        "without @ only a sole tenant may run it.",
+    )
     raw_days: int = _setting(90, "Days that answers of sources are kept.")
     webhook_timeout_s: float = _setting(10.0, "Seconds a webhook's receiver has.")
     traces_url: str = _setting("", "OTLP/HTTP address of traces; empty for none.")
@@ -110,6 +116,10 @@ class Settings:
             raise InvalidSettings("FOREBAY_QUEUE_TYPE must be quorum or classic")
         if not re.fullmatch(_STORES, settings.artifact_store):
             raise InvalidSettings("FOREBAY_ARTIFACT_STORE must be s3://bucket/prefix")
+        try:
+            taps.listed(settings.source_commands)
+        except ValueError as error:
+            raise InvalidSettings(f"FOREBAY_SOURCE_COMMANDS: {error}") from error
         return settings
 
 

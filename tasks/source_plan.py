@@ -1,11 +1,17 @@
 """What a run of a source reads: from its watermark back by a lookback, up to now."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints, ValidationError
+from pydantic import (
+    AwareDatetime,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationError,
+)
 
 from db import source_progress, source_series, sources
 from db.sources import Source
@@ -20,6 +26,13 @@ Mode = Literal["incremental", "full", "backfill"]
 
 SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
 
+WITHIN = "within"
+"""In the part of a partition whose answer holds more than its window: only that counts.
+
+It is kept in the ledger with the rest of the part, so a replay knows it, too.
+"""
+
+_FILLED_IN: dict[str, JsonValue] = {"readOnly": True}
 _FIRST_BACK = timedelta(days=30)
 _EARLY = timedelta(hours=1)
 """How much earlier than last time a nightly run may begin and be a period later."""
@@ -58,9 +71,15 @@ class RunParams(Params):
         default=None, description="Of a source: up to when to read, by default now."
     )
     partition: PartitionParams | None = Field(
-        default=None, description="Filled in by Forebay where a run is split."
+        default=None,
+        description="Filled in by Forebay where a run is split; refused from clients.",
+        json_schema_extra=_FILLED_IN,
     )
-    tier: str = Field(default="", description="Filled in by Forebay.")
+    tier: str = Field(
+        default="",
+        description="Filled in by Forebay; refused from clients.",
+        json_schema_extra=_FILLED_IN,
+    )
 
 
 @dataclass(frozen=True)
@@ -133,7 +152,12 @@ def planned(
     if start >= end:
         raise _refused(f"the window from {start} to {end} is empty")
     start, end = start.astimezone(UTC), end.astimezone(UTC)
-    return Plan(one.connector.plan(start, end), start, end, tier)
+    partitions = one.connector.plan(start, end)
+    if mode == "backfill" and not _asks_window(one):
+        partitions = tuple(
+            replace(each, part={**each.part, WITHIN: True}) for each in partitions
+        )
+    return Plan(partitions, start, end, tier)
 
 
 def partition_params(partitions: Sequence["Partition"]) -> list[PartitionParams]:
@@ -211,6 +235,12 @@ def _ahead(one: Opened) -> timedelta:
     if isinstance(one.connector, LooksAhead):
         return one.connector.ahead
     return timedelta(0)
+
+
+def _asks_window(one: Opened) -> bool:
+    from ingest.contract import AsksWindow
+
+    return not isinstance(one.connector, AsksWindow) or one.connector.asks_window
 
 
 def _first(one: Opened, context: JobContext) -> datetime:

@@ -4,7 +4,7 @@ A source's schedule is a row of ``schedules`` that follows it in the same transa
 The caller opens the tenant's transaction and says what time it is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -14,9 +14,10 @@ from db import schedules as rows
 from db.schedules import Plan, Schedule
 from db.session import Connection
 from db.sources import Setup, Source
-from tasks import connectors, ingest_freshness, schedules
+from tasks import connectors, ingest_freshness, schedules, taps
 from tasks.cron import BadRule, next_fire, zone_of
 from tasks.errors import FieldError, InvalidParams, NotFound, StateConflict
+from tasks.freshness_rules import check_calendar
 from tasks.ingest import UPLOAD
 from tasks.submission import Submission
 
@@ -27,11 +28,23 @@ _BACKFILL_PRIORITY = 2
 
 
 def create(
-    connection: Connection, *, tenant_id: int, setup: Setup, now: datetime
+    connection: Connection,
+    *,
+    tenant_id: int,
+    setup: Setup,
+    now: datetime,
+    allowed: Collection[str] = (),
 ) -> Source:
     """Create a source with its schedule; paused where its licence needs a look.
 
     An enabled one brings a schedule that looks at the freshness of all sources.
+
+    Args:
+        connection: a transaction of the tenant.
+        tenant_id: whose source it will be.
+        setup: what the tenant decides about it.
+        now: when.
+        allowed: the names of the taps that the tenant may run.
 
     Raises:
         InvalidParams: the config, the credential or a rule is not valid.
@@ -39,13 +52,13 @@ def create(
     """
     reserved = f"{UPLOAD} is what uploaded files are called; take another name"
     errors = [FieldError("/name", reserved)] if setup.name == UPLOAD else []
-    _refuse([*errors, *_faults(connection, tenant_id, setup, now)])
+    _refuse([*errors, *_faults(connection, tenant_id, setup, now, allowed)])
     spec = connectors.spec_of(setup.connector)
-    allowed = spec is not None and spec.enabled
+    by_default = spec is not None and spec.enabled
     made = sources.create(
         connection,
         tenant_id=tenant_id,
-        setup=replace(setup, enabled=setup.enabled and allowed),
+        setup=replace(setup, enabled=setup.enabled and by_default),
         now=now,
     )
     if made is None:
@@ -75,6 +88,7 @@ def change(
     name: str,
     changes: Mapping[str, Any],
     now: datetime,
+    allowed: Collection[str] = (),
 ) -> Source:
     """Change ``config``, ``credential`` or ``options``; those of options one by one.
 
@@ -89,12 +103,18 @@ def change(
         return held
     options = {**held.options, **changes.get("options", {})}
     wanted = replace(held, **{**changes, "options": options}, updated_at=now)
-    _refuse(_faults(connection, tenant_id, wanted, now))
+    _refuse(_faults(connection, tenant_id, wanted, now, allowed))
     return _followed(connection, _closed(connection, wanted), now)
 
 
 def switch(
-    connection: Connection, *, tenant_id: int, name: str, enabled: bool, now: datetime
+    connection: Connection,
+    *,
+    tenant_id: int,
+    name: str,
+    enabled: bool,
+    now: datetime,
+    allowed: Collection[str] = (),
 ) -> Source:
     """Pause a source or let it run; its schedule follows, and its breaker is closed.
 
@@ -104,7 +124,7 @@ def switch(
     """
     held = _held(connection, tenant_id, name)
     if enabled:
-        _refuse(_faults(connection, tenant_id, held, now))
+        _refuse(_faults(connection, tenant_id, held, now, allowed))
         held = _closed(connection, held)
     if held.enabled != enabled:
         held = replace(held, enabled=enabled, updated_at=now)
@@ -207,7 +227,11 @@ def _closed(connection: Connection, source: Source) -> Source:
 
 
 def _faults(
-    connection: Connection, tenant_id: int, setup: Setup, now: datetime
+    connection: Connection,
+    tenant_id: int,
+    setup: Setup,
+    now: datetime,
+    allowed: Collection[str],
 ) -> list[FieldError]:
     there, missing = None, None
     if setup.credential is not None:
@@ -222,26 +246,32 @@ def _faults(
         # What is not there lacks nothing: one fault is told, not two.
         fitting = [one for one in fitting if one.pointer != missing.pointer]
         fitting.append(missing)
+    fitting += taps.faults(setup.connector, setup.config, allowed)
     return [*fitting, *_rule_faults(setup.options, now)]
 
 
 def _rule_faults(options: Mapping[str, Any], now: datetime) -> list[FieldError]:
     found = []
     for place in ("schedule", "expected"):
-        rule = options.get(place) or {}
-        zone = rule.get("timezone", "UTC")
-        for check in (
-            lambda zone=zone: zone_of(zone),
-            lambda rule=rule: next_fire(
-                rule.get("cron", "0 * * * *"), timezone="UTC", after=now
-            ),
-        ):
+        for check in _checks(options.get(place) or {}, now):
             try:
                 check()
             except BadRule as error:
                 pointer = f"/{place}/{error.field}"
                 found.append(FieldError(pointer, error.detail))
     return found
+
+
+def _checks(rule: Mapping[str, Any], now: datetime) -> list[Callable[[], object]]:
+    """Return what refuses a rule that nobody could follow, field by field."""
+    cron, calendar = rule.get("cron", "0 * * * *"), rule.get("calendar")
+    checks: list[Callable[[], object]] = [
+        lambda: zone_of(rule.get("timezone", "UTC")),
+        lambda: next_fire(cron, timezone="UTC", after=now),
+    ]
+    if calendar is not None:
+        checks.append(lambda: check_calendar(calendar))
+    return checks
 
 
 def _refuse(errors: Sequence[FieldError]) -> None:

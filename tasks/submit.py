@@ -13,7 +13,7 @@ from db.ids import new_id
 from db.jobs import Job, NewJob
 from db.session import Connection
 from tasks import chains
-from tasks.catalog import JobType, Retry, job_types
+from tasks.catalog import JobType, Params, Retry, filled_in, job_types
 from tasks.errors import FieldError, InvalidParams, NotFound, QuotaExceeded
 from tasks.submission import Submission
 
@@ -82,8 +82,23 @@ def validated(kind: JobType, params: Mapping[str, Any]) -> dict[str, Any]:
             f"the params of {kind.name} are not valid",
             field_errors(error, given=params, prefix="/params"),
         ) from error
+    _refuse_filled_in(kind, checked)
     filled: dict[str, Any] = checked.model_dump(mode="json", by_alias=True)
     return filled
+
+
+def _refuse_filled_in(kind: JobType, params: Params) -> None:
+    """Keep clients from what is written where a job is split.
+
+    A job's params hold the defaults of these fields, so that they can be sent again.
+    """
+    errors = tuple(
+        FieldError(f"/params/{name}", f"{name} is filled in by Forebay: leave it out")
+        for name in filled_in(kind.params)
+        if getattr(params, name) != kind.params.model_fields[name].default
+    )
+    if errors:
+        raise InvalidParams(f"the params of {kind.name} are not valid", errors)
 
 
 def field_errors(

@@ -63,6 +63,13 @@ _BODIES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+_OPTIONAL_BODIES = (
+    "post /v1/sources/{name}/preview",
+    "post /v1/sources/{name}/replay",
+    "post /v1/sources/{name}/quarantine/replay",
+)
+
+
 class Anything(RootModel[dict[str, Any]]):
     """A JSON object whose form depends on the job's type."""
 
@@ -103,6 +110,8 @@ def _complete_input(operation: dict[str, Any], call: str) -> None:
     if call in _BODIES:
         content: dict[str, Any] = {form: {} for form in _BODIES[call]}
         operation["requestBody"] = {"required": True, "content": content}
+    if call in _OPTIONAL_BODIES:
+        operation["requestBody"]["required"] = False
 
 
 def _parameters(call: str) -> Iterator[dict[str, Any]]:

@@ -1,18 +1,22 @@
 """Reading requests: bodies with limits, and the headers every call shares."""
 
 import re
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 from urllib.parse import unquote, urlencode
 
 import orjson
-from flask import Flask, Request, Response, g, request
+from flask import Flask, Request, Response, current_app, g, request
 from flask.json.provider import JSONProvider
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from tasks.errors import FieldError, InvalidParams
 from web.errors import Malformed, WrongMediaType
 
+View = TypeVar("View", bound=Callable[..., Any])
+
 LONGEST_WAIT_S = 60
+_OPTIONAL = "body_optional"
 _TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
@@ -76,11 +80,14 @@ class JsonRequest(Request):
     """A request whose JSON must be called JSON, if it is called anything."""
 
     def get_json(self, *args: Any, **options: Any) -> Any:
-        """Parse the body.
+        """Parse the body; nothing at all is ``{}`` where ``body_optional`` says so.
 
         Raises:
             WrongMediaType: the body is said to be something else.
         """
+        view = current_app.view_functions.get(self.endpoint or "")
+        if getattr(view, _OPTIONAL, False) and not self.get_data():
+            return {}
         if self.mimetype and not self.is_json:
             raise WrongMediaType(
                 f"this call takes Content-Type: application/json, not {self.mimetype}"
@@ -115,6 +122,12 @@ class StrictJson(JSONProvider):
             _refuse_nul(found)
         _refuse_depth(found)
         return found
+
+
+def body_optional(view: View) -> View:
+    """Let a call be made without a body, where none of its fields is required."""
+    setattr(view, _OPTIONAL, True)
+    return view
 
 
 def register_json(app: Flask) -> None:

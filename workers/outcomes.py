@@ -16,6 +16,9 @@ _OWNERS = frozenset(
 )
 """What only the owner of a source can mend; each has a problem of its own."""
 
+_STATUS = {"invalid_data": 422, "source_refused": 502, "source_unavailable": 503}
+"""As of the answer, had it been a request; what is Forebay's own fault is 500."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -44,6 +47,7 @@ def verdict(error: BaseException) -> Verdict:
         end = failed("source_refused", "Source refused", error.detail)
         if error.why in _OWNERS and end.error is not None:
             end.error["type"] = f"/problems/{error.why.replace('_', '-')}"
+            end.error["status"] = 422
         return Verdict(end, retry=False)
     # The class alone: an unforeseen message may hold data or a secret; the log,
     # found by the job's id, has the traceback.
@@ -56,7 +60,7 @@ def failed(reason: str, title: str, detail: str) -> End:
     problem = {
         "type": f"/problems/{reason.replace('_', '-')}",
         "title": title,
-        "status": 422 if reason == "invalid_data" else 500,
+        "status": _STATUS.get(reason, 500),
         "detail": detail,
     }
     return End("failed", reason, problem)

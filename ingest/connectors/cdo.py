@@ -26,18 +26,20 @@ from ingest.contract import (
 )
 from ingest.exchange import Answer, Request, secret
 from ingest.layout import UploadLayout
-from ingest.noaa_answers import document_of
+from ingest.noaa_answers import MISSING, document_of
 from ingest.parse import parse
 from ingest.records import raw_records
+from ingest.refusals import refused
 from ingest.verdicts import OK, Verdict, drift
 
 _LIMIT = 1_000
-_LAYOUT = UploadLayout("ndjson", timezone="UTC")
+_LAYOUT = UploadLayout("ndjson", timezone="UTC", missing=MISSING)
 _QUALITY = 1
 """Place of the quality flag among the attributes."""
 
 _REQUIRED = frozenset({"date", "station", "datatype", "value"})
 _KNOWN = frozenset({"attributes"})
+_NOTHING = Verdict("empty", "no rows are declared")
 
 
 class CdoConfig(Config):
@@ -121,12 +123,14 @@ class Cdo:
         if document == {}:
             return Page(Verdict("empty", "the answer is an empty object"))
         try:
-            results, declared = document["results"], document["metadata"]["resultset"]
-            total = int(declared["count"])
-        except (KeyError, TypeError, ValueError):
-            return Page(Verdict("schema_drift", "no results with their count"))
+            total = int(document["metadata"]["resultset"]["count"])
+            results = document["results"] if total else document.get("results")
+        except (AttributeError, KeyError, TypeError, ValueError):
+            drifted = Verdict("schema_drift", "no results with their count")
+            return Page(refused(document) or drifted)
         if not isinstance(results, list) or not results:
-            return Page(Verdict("incomplete", f"no results, though {total} declared"))
+            detail = f"no results, though {total} declared"
+            return Page(Verdict("incomplete", detail) if total else _NOTHING)
         names = sorted({n for row in results if isinstance(row, dict) for n in row})
         news, broken = drift(names, required=_REQUIRED, known=_KNOWN)
         if broken is not None:

@@ -31,6 +31,7 @@ from ingest.indian_texts import day_first, period, plain, ungrouped
 from ingest.layout import UploadLayout
 from ingest.parse import parse
 from ingest.records import raw_records
+from ingest.sayings import said
 from ingest.verdicts import OK, Verdict, decoded, drift, general, markup
 
 _MILLISECONDS = 100_000_000_000
@@ -78,7 +79,11 @@ class DataGovInConfig(Config):
         description="Rows to leave out: texts by column, such as Total by month.",
     )
     missing: tuple[str, ...] = Field(
-        default=("NA", "N.A.", "NR", "-", "--"), description="Texts for no value."
+        default=(
+            *("NA", "N.A.", "N/A", "na", "n.a.", "n/a", "#N/A"),
+            *("NR", "-", "--", ".."),
+        ),
+        description="Texts for no value.",
     )
     page_size: int = Field(
         default=1_000, ge=1, le=10_000, description="Rows of a request."
@@ -127,6 +132,11 @@ class DataGovIn:
 
     def __init__(self, config: DataGovInConfig) -> None:
         self._config = config
+
+    @property
+    def asks_window(self) -> bool:
+        """A table cannot be asked for by time."""
+        return False
 
     def plan(self, start: datetime, end: datetime) -> tuple[Partition, ...]:
         """Return one partition: a table cannot be asked for by time."""
@@ -284,7 +294,7 @@ def _table(found: Any, told: str) -> Mapping[str, Any] | Verdict:
     if not isinstance(found, dict):
         return Verdict("malformed", "the answer is no object")
     if found.get("status") == "error" or (told and "records" not in found):
-        return Verdict("config", told)
+        return Verdict(said(told) or "config", told)
     if not isinstance(found.get("records"), list):
         there = ", ".join(sorted(found)[:20])
         return Verdict("schema_drift", f"records are missing; there is: {there}")
@@ -295,7 +305,10 @@ def _told(found: Any) -> str:
     """Return the error that an envelope tells of, or ""."""
     if not isinstance(found, dict) or found.get("status") == "ok":
         return ""
-    return plain(found.get("error") or found.get("message"))[:300]
+    told = found.get("error") or found.get("message")
+    if isinstance(told, dict):
+        told = told.get("message") or told
+    return plain(told)[:300]
 
 
 def _nothing(offset: int, total: int) -> Verdict:

@@ -32,7 +32,8 @@ from ingest.eia_periods import (
     corrected_until,
     has_local_days,
 )
-from ingest.eia_rows import Contract, batches, columns, describes, metas, names_of
+from ingest.eia_rows import Contract, batches, columns, describes, names_of
+from ingest.eia_series import metas, mixed_units
 from ingest.exchange import Answer, Request, secret
 from ingest.verdicts import Verdict, drift
 
@@ -230,6 +231,8 @@ class Eia:
             if broken is not None:
                 return Page(broken, drift=changes)
         found = columns(records, contract)
+        if (mixed := mixed_units(found, contract)) is not None:
+            return Page(Verdict("schema_drift", mixed), drift=changes)
         length = dict(request.params).get("length", "")
         most = int(length) if length.isdigit() else MOST_ROWS
         verdict, after = judged(

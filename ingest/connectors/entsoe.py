@@ -26,6 +26,7 @@ from ingest.entsoe_documents import BAN_S, Found, read_documents
 from ingest.entsoe_series import is_forecast
 from ingest.entsoe_zip import Refusal
 from ingest.exchange import Answer, Request, secret
+from ingest.packed import unpacked
 from ingest.verdicts import Verdict, general, markup, retry_after_s
 
 _AREA = re.compile(r"[0-9]{2}[A-Z][0-9A-Z-]{13}")
@@ -245,6 +246,7 @@ class Entsoe:
 
     def read(self, request: Request, answer: Answer, partition: Partition) -> Page:
         """Say what a document, a ZIP of documents or a refusal means."""
+        answer = unpacked(answer)
         if (verdict := _outside(answer)) is not None:
             return Page(verdict)
         curves = Curves(partition.start, partition.end)

@@ -25,11 +25,13 @@ from ingest.contract import (
     Spec,
     Tier,
 )
-from ingest.entsoe_table import Rows, contract, header_names
+from ingest.entsoe_table import Rows, contract, has_rows, header_names
 from ingest.entsoe_zip import Refusal
 from ingest.errors import IngestError
 from ingest.exchange import Answer, Request, secret
-from ingest.verdicts import OK, Verdict, decoded, general, markup
+from ingest.refusals import refusal, refused
+from ingest.table_rows import ends_short
+from ingest.verdicts import OK, Class, Verdict, decoded, general, markup
 
 _PAGE_SIZE = 5_000
 
@@ -177,7 +179,8 @@ class EntsoeFiles:
             return Page(document)
         items = document.get("contentItemList") if isinstance(document, dict) else None
         if not isinstance(items, list):
-            return Page(Verdict("schema_drift", "the listing has no contentItemList"))
+            drifted = Verdict("schema_drift", "the listing has no contentItemList")
+            return Page(refused(document) or drifted)
         names = [item.get("name") for item in items if isinstance(item, dict)]
         wanted = [
             name
@@ -206,20 +209,26 @@ class EntsoeFiles:
     def _file(self, request: Request, answer: Answer, partition: Partition) -> Page:
         try:
             header = header_names(answer)
-        except Refusal as refusal:
-            return Page(refusal.verdict)
+            bare = not has_rows(answer)
+            short = ends_short(answer, "\t")
+        except Refusal as unsafe:
+            return Page(unsafe.verdict)
         except IngestError as error:
-            return Page(Verdict("malformed", error.detail))
+            cut_off = isinstance(error.__cause__, EOFError)
+            cls: Class = "transient" if cut_off else "malformed"
+            return Page(Verdict(cls, error.detail))
         changes, verdict = contract(header)
+        if verdict is None and short:
+            verdict = Verdict("transient", "the last line is cut off")
         if verdict is not None:
-            return Page(verdict, drift=changes)
+            return Page(refusal(answer) or verdict, drift=changes)
         config = self.config
         rows = Rows(
             header, dataset=config.dataset, areas=config.areas, partition=partition
         )
         month = _month(str(request.place.get("file", "")))
         return Page(
-            OK,
+            Verdict("empty", "a header without rows") if bare else OK,
             rows.batches(answer),
             drift=changes,
             complete=month is not None and _within(partition, month),

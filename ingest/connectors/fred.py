@@ -26,6 +26,7 @@ from ingest.fred_questions import MOST_ROWS, Questions, days
 from ingest.fred_rows import Window, batches, changes, current, is_wide, revisions
 from ingest.fred_series import FredConfig, key_of, meta_of
 from ingest.fred_vintages import runs
+from ingest.refusals import refused
 from ingest.verdicts import OK, Verdict, drift
 
 _BLOCK = frozenset({"series_id", "observations"})
@@ -99,7 +100,8 @@ class Fred:
         if any(name in body for name in _LISTS):
             return Page(Verdict("metadata"))
         names = ", ".join(map(str, body))[:300]
-        return Page(Verdict("schema_drift", f"no observations; there is: {names}"))
+        drifted = Verdict("schema_drift", f"no observations; there is: {names}")
+        return Page(refused(body) or drifted)
 
     def discover(self) -> Request | None:
         """Ask for the series of the release, or what the first series is."""

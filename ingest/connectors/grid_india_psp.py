@@ -38,7 +38,7 @@ from ingest.records import raw_records
 from ingest.verdicts import OK, Verdict
 
 ZONE = "Asia/Kolkata"
-_LAYOUT = UploadLayout("ndjson", timezone=ZONE, missing=("-", "NA"))
+_LAYOUT = UploadLayout("ndjson", timezone=ZONE, missing=("-", "NA", "N/A"))
 _SPAN = timedelta(days=31)
 
 

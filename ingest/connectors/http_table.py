@@ -23,8 +23,8 @@ from ingest.contract import (
 from ingest.exchange import Answer, Request
 from ingest.paging import Paging, first_page, turn
 from ingest.table_layout import TableFormat, TableLayout
-from ingest.table_rows import TableBody, document_of
-from ingest.verdicts import Verdict, general, markup
+from ingest.table_rows import TableBody
+from ingest.verdicts import Verdict, decoded, general, markup
 
 _SECRETS = ("api_key", "token", "password")
 _HOLDER = re.compile(r"\{secret:([^}]*)\}")
@@ -149,6 +149,11 @@ class HttpTable:
     def __init__(self, config: HttpTableConfig) -> None:
         self._config = config
 
+    @property
+    def asks_window(self) -> bool:
+        """Whether a window can be sent; one end alone may name a day or a month."""
+        return self._config.windowed
+
     def plan(self, start: datetime, end: datetime) -> tuple[Partition, ...]:
         """Cut the window as long as a request may ask for, if it can ask for any."""
         days = timedelta(days=self._config.span_days)
@@ -211,7 +216,7 @@ class HttpTable:
     def _document(self, answer: Answer) -> object:
         if self._config.format != "json" or general(answer) or markup(answer):
             return None
-        found = document_of(answer)
+        found = decoded(answer)
         return None if isinstance(found, Verdict) else found
 
     def discover(self) -> Request | None:

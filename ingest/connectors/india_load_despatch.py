@@ -28,6 +28,7 @@ from ingest.indian_answers import Row, current, eastern, reports, western
 from ingest.layout import UploadLayout
 from ingest.parse import parse
 from ingest.records import raw_records
+from ingest.refusals import refused
 from ingest.verdicts import OK, Verdict, decoded, general, markup
 
 Kind = Literal["wrldc", "erldc", "meritindia", "grid_india"]
@@ -186,7 +187,7 @@ class IndiaLoadDespatch:
     def _reports(self, found: Any, partition: Partition) -> Page:
         listed = reports(found)
         if isinstance(listed, Verdict):
-            return Page(listed)
+            return Page(refused(found) or listed)
         wanted = set(_days(partition))
         follow = tuple(
             Request(
@@ -210,7 +211,7 @@ class IndiaLoadDespatch:
         }
         rows = readers[config.kind]()
         if isinstance(rows, Verdict):
-            return Page(rows)
+            return Page(refused(found) or rows)
         if not rows:
             return Page(Verdict("empty", "there are no records"))
         return Page(OK, _batches(rows), series=tuple(self._series(rows)))

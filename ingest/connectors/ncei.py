@@ -32,14 +32,15 @@ from ingest.contract import (
 )
 from ingest.exchange import Answer, Request
 from ingest.layout import UploadLayout
-from ingest.noaa_answers import document_of
+from ingest.noaa_answers import MISSING, document_of
 from ingest.parse import parse
+from ingest.refusals import refused
 from ingest.verdicts import OK, Verdict, drift, utc
 
 _STATIONS_AT_ONCE = 25
 _PIECE = 5_000
 _LAYOUT = UploadLayout(
-    "ndjson", ts_column="DATE", value_column="value", timezone="UTC", missing=("NA",)
+    "ndjson", ts_column="DATE", value_column="value", timezone="UTC", missing=MISSING
 )
 _UNITS = {
     **dict.fromkeys(("TMAX", "TMIN", "TAVG", "TOBS", "TMP", "DEW"), "degC"),
@@ -156,7 +157,8 @@ class Ncei:
         if not rows:
             return Page(Verdict("empty", "the list is empty"))
         if not isinstance(rows, list):
-            return Page(Verdict("schema_drift", "the answer is no list of rows"))
+            drifted = Verdict("schema_drift", "the answer is no list of rows")
+            return Page(refused(rows) or drifted)
         elements = dict(request.params).get("dataTypes", "").split(",")
         elements = [each for each in elements if each] or list(self.config.elements)
         records = [row for row in rows if isinstance(row, dict)]
@@ -167,6 +169,10 @@ class Ncei:
             required=frozenset({"DATE", "STATION"}),
             known=_BESIDE | beside | set(elements),
         )
+        if verdict is None and changes and not names & set(elements):
+            there = ", ".join(sorted(names)[:50])
+            told = f"none of {', '.join(elements)} is there, but {there}"
+            verdict = Verdict("schema_drift", told)
         if verdict is not None:
             return Page(verdict, drift=changes)
         reader = _Reader(tuple(elements), self.config.dataset, partition)
@@ -212,8 +218,9 @@ class _Reader:
     def series(self, records: list[dict[str, Any]]) -> Iterator[SeriesMeta]:
         """Describe the series that the records hold."""
         steps = {"global-hourly": None, "daily-summaries": "P1D"}
+        named = [row for row in records if row.get("STATION")]
         for element in self.elements:
-            for key in dict.fromkeys(self._key(row, element) for row in records):
+            for key in dict.fromkeys(self._key(row, element) for row in named):
                 yield SeriesMeta(
                     key,
                     unit=_UNITS.get(element),
@@ -239,6 +246,9 @@ class _Reader:
                 continue
             at = _date(row.get("DATE"))
             if not self._inside(at):
+                continue
+            if not row.get("STATION"):
+                rejected.append(Rejected(number, "bad_key", "the row has no STATION"))
                 continue
             for element in self.elements:
                 found = self._value(row, element, number)
@@ -273,11 +283,22 @@ class _Reader:
             return None
         if self.dataset == "global-hourly":
             return _hourly(element, text, number)
-        flags = str(row.get(f"{element}_ATTRIBUTES") or "").split(",")
-        if len(flags) > 1 and flags[1].strip():
-            detail = f"{element} {text!r} failed the archive's check {flags[1]!r}"
+        flag = _quality(row.get(f"{element}_ATTRIBUTES"), self.dataset)
+        if flag:
+            detail = f"{element} {text!r} failed the archive's check {flag!r}"
             return Rejected(number, "flagged", detail)
         return text
+
+
+def _quality(cell: Any, dataset: str) -> str:
+    """Return the flag of a failed check, or nothing.
+
+    A day's attributes are measurement, quality, source and hour. A month's begin with
+    how many days are missing, and those of means have no flag of quality at all.
+    """
+    flags = [flag.strip() for flag in str(cell or "").split(",")]
+    at, fewest = (1, 2) if dataset == "daily-summaries" else (2, 4)
+    return flags[at] if len(flags) >= fewest else ""
 
 
 _named = lru_cache(maxsize=1 << 14)(local_key)
@@ -307,4 +328,6 @@ def _hourly(element: str, text: str, number: int) -> str | Rejected | None:
         return Rejected(number, "flagged", detail)
     sign = "-" if value.startswith("-") else ""
     digits = value.lstrip("+-")
+    if not digits.isdecimal():
+        return Rejected(number, "bad_value", f"{element} {text!r} holds no number")
     return f"{sign}{digits[:-1] or '0'}.{digits[-1:]}"

@@ -28,6 +28,7 @@ from ingest.contract import (
 from ingest.exchange import Answer, Request
 from ingest.layout import UploadLayout
 from ingest.parse import parse
+from ingest.refusals import refused
 from ingest.verdicts import OK, Verdict, decoded, general, markup, utc
 
 _LAYOUT = UploadLayout("ndjson")
@@ -116,13 +117,16 @@ class Nws:
             return Page(markup(answer) or document)
         features = document.get("features") if isinstance(document, dict) else None
         if not isinstance(features, list):
-            return Page(Verdict("schema_drift", "the answer has no features"))
+            drifted = Verdict("schema_drift", "the answer has no features")
+            return Page(refused(document) or drifted)
         if not features:
             return Page(Verdict("empty", "the list of observations is empty"))
-        reader = _Reader(self.config.quantities, partition)
+        station = str(request.place.get("station") or "")
+        reader = _Reader(self.config.quantities, partition, station)
         raw = reader.raw(features)
-        if reader.drift is not None:
-            return Page(reader.drift)
+        drifted = _drifted(features, self.config.quantities) or reader.drift
+        if drifted is not None:
+            return Page(drifted)
         return Page(
             OK,
             parse([raw], layout=_LAYOUT),
@@ -167,6 +171,19 @@ class Nws:
         return Example(config, Partition("example", start, end), (answer,))
 
 
+def _drifted(features: list[Any], quantities: tuple[str, ...]) -> Verdict | None:
+    """Return the verdict on observations that lack time, or all that is wanted."""
+    each = [one.get("properties") for one in features if isinstance(one, dict)]
+    names = set().union(*(said for said in each if isinstance(said, dict)))
+    wanted = [("timestamp",), *([quantities] if quantities else [])]
+    gone = next((some for some in wanted if names and not names & set(some)), None)
+    if gone is None:
+        return None
+    there = ", ".join(sorted(names)[:50])
+    detail = f"none of {', '.join(gone)} is there, but {there}"
+    return Verdict("schema_drift", detail)
+
+
 class _Reader:
     """Reads the features of one page.
 
@@ -175,7 +192,10 @@ class _Reader:
         drift: set where a quantity comes in two units, which must not be mixed.
     """
 
-    def __init__(self, quantities: tuple[str, ...], partition: Partition) -> None:
+    def __init__(
+        self, quantities: tuple[str, ...], partition: Partition, asked: str
+    ) -> None:
+        self._asked = asked
         self._quantities = frozenset(quantities)
         self._partition = partition
         self.series: dict[str, SeriesMeta] = {}
@@ -194,7 +214,7 @@ class _Reader:
             at = said.get("timestamp")
             if not self._inside(at):
                 continue
-            station = str(said.get("station") or "").rpartition("/")[2]
+            station = str(said.get("station") or "").rpartition("/")[2] or self._asked
             for name, quantity in self._chosen(said):
                 found = self._cell(station, name, quantity, number)
                 if isinstance(found, Rejected):
@@ -238,7 +258,7 @@ class _Reader:
         if known.unit != unit:
             detail = f"{key} comes in {known.unit} and in {unit}"
             self.drift = Verdict("schema_drift", detail)
-        text = json.dumps(value)
+        text = value if isinstance(value, str) else json.dumps(value)
         mark = quantity.get("qualityControl")
         if mark in _FAILED:
             detail = f"{name} {text} is marked {mark}: it failed a check"

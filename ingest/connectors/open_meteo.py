@@ -32,6 +32,7 @@ from ingest.open_meteo_answers import (
     tables,
 )
 from ingest.open_meteo_rows import batches, lead
+from ingest.packed import unpacked
 from ingest.verdicts import OK, Verdict
 
 LICENCE = "Open-Meteo, CC BY 4.0; the free service is for non-commercial use only."
@@ -211,6 +212,7 @@ def page(
         answer: to it.
         issue: the run, where the values are forecasts.
     """
+    answer = unpacked(answer)
     if (verdict := refusal(answer)) is not None:
         return Page(verdict)
     first = int(request.place.get("first", 0))
@@ -314,6 +316,7 @@ class OpenMeteo:
         return asked(config, url, days=days, window=window, place=place)
 
     def _run(self, answer: Answer, partition: Partition) -> Page:
+        answer = unpacked(answer)
         if (verdict := refusal(answer)) is not None:
             return Page(verdict)
         issue = run_of(answer)

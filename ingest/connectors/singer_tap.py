@@ -97,6 +97,11 @@ class SingerTap:
     def __init__(self, config: SingerTapConfig) -> None:
         self._config = config
 
+    @property
+    def asks_window(self) -> bool:
+        """Whether the tap can be told where a window ends."""
+        return self._config.end_setting is not None
+
     def plan(self, start: datetime, end: datetime) -> tuple[Partition, ...]:
         """Cut the window if the tap can be told where it ends."""
         days = timedelta(days=self._config.span_days)

@@ -25,18 +25,23 @@ from ingest.contract import (
 )
 from ingest.exchange import Answer, Request
 from ingest.html_tables import Grid, Row, chosen, grids, plain_text
+from ingest.packed import unpacked
 from ingest.table_cells import batches
 from ingest.table_layout import TableLayout
 from ingest.verdicts import OK, Verdict, general, markup
 
 AGENT = "forebay"
-MARKS = ("NA", "N/A", "n/a", "na", "-", "--", "\u2013", "\u2014", "\u2212", "..")
+MARKS = (
+    *("NA", "N/A", "N.A.", "n/a", "n.a.", "na", "-", "--"),
+    *("\u2013", "\u2014", "\u2212", ".."),
+)
 """What tables write where they have no value."""
 
 _PER_SECOND = 0.1
 _LARGEST_ROBOTS = 500 << 10  # bytes; more need not be read (RFC 9309, 2.5)
 _PAGES = ("text/html", "application/xhtml+xml", "")
 _FORBIDDEN = (401, 403)
+_NO_CONTENT = 204
 
 
 class WebTableConfig(Config):
@@ -94,6 +99,11 @@ class WebTable:
         missing = (*layout.missing, *MARKS)
         self._layout = layout.model_copy(update={"missing": missing})
 
+    @property
+    def asks_window(self) -> bool:
+        """A page is what it is at the time."""
+        return False
+
     def plan(self, start: datetime, end: datetime) -> tuple[Partition, ...]:
         """Return one partition: a page is what it is at the time."""
         return cut(start, end, span=None)
@@ -108,6 +118,7 @@ class WebTable:
         """Read the rules, or the page."""
         if request.place.get("what") == "robots":
             return self._rules(answer, partition)
+        answer = unpacked(answer)
         grid = general(answer) or self._chosen(answer)
         if isinstance(grid, Verdict):
             return Page(grid)
@@ -168,6 +179,8 @@ class WebTable:
             return found
         columns = config.layout.columns
         grid = chosen(found, caption=config.caption, columns=columns)
+        if isinstance(grid, Verdict) and (page := markup(answer)) is not None:
+            return page if page.cls == "auth" else grid
         if isinstance(grid, Verdict) or config.fingerprint is None:
             return grid
         if config.fingerprint != grid.fingerprint:
@@ -183,6 +196,7 @@ class WebTable:
         gone = 400 <= answer.status < 500 and answer.status not in (408, 429)  # noqa: PLR2004
         if answer.status in _FORBIDDEN:
             return Page(Verdict("config", "the site keeps its robots.txt to itself"))
+        gone = gone or answer.status == _NO_CONTENT
         if not gone and (bad := general(answer) or markup(answer)) is not None:
             return Page(bad)
         text = "" if gone else answer.body[:_LARGEST_ROBOTS].decode(errors="replace")

@@ -30,8 +30,11 @@ from ingest.contract import (
 )
 from ingest.exchange import Answer, Request
 from ingest.layout import UploadLayout
+from ingest.packed import unpacked
 from ingest.parse import parse
 from ingest.records import raw_records
+from ingest.refusals import refused
+from ingest.sayings import said
 from ingest.verdicts import (
     OK,
     Verdict,
@@ -51,6 +54,7 @@ _REST_S = 3_600.0
 _AGENT = "forebay"
 _LAYOUT = UploadLayout("ndjson", timezone="UTC")
 _NO_ROWS = "data doesn't exist for"
+_NOTICE = 100  # characters of a page that says nothing else
 
 
 class YahooChartConfig(Config):
@@ -118,6 +122,7 @@ class YahooChart:
 
     def read(self, request: Request, answer: Answer, partition: Partition) -> Page:
         """Read the bars of a symbol."""
+        answer = unpacked(answer)
         if (verdict := _refusal(answer)) is not None:
             return Page(verdict)
         symbol = str(request.place.get("symbol", self._symbols[0]))
@@ -191,17 +196,20 @@ def _seconds(at: datetime) -> str:
 def _refusal(answer: Answer) -> Verdict | None:
     """Return what is wrong with an answer; a limit first, as it has many faces."""
     text = told(answer)
-    if answer.status == 429 or text.lower().startswith("too many requests"):  # noqa: PLR2004
+    error = _error(answer)
+    notice = "" if text.startswith("{") else text[:_NOTICE]
+    if answer.status == 429 or said(error or notice) == "rate_limited":  # noqa: PLR2004
         wait_s = retry_after_s(answer)
-        return Verdict("rate_limited", text, _REST_S if wait_s is None else wait_s)
-    error = _error(answer) if answer.status < 500 else ""  # noqa: PLR2004
+        rest_s = _REST_S if wait_s is None else wait_s
+        return Verdict("rate_limited", error or text, rest_s)
+    if answer.status >= 500:  # noqa: PLR2004
+        return general(answer)
     if _NO_ROWS in error.lower():
         return Verdict("empty", error)
     if (verdict := general(answer)) is not None:
         return Verdict(verdict.cls, error or verdict.detail, verdict.wait_s)
     if error:
-        refused = "unauthorized" in error.lower()
-        return Verdict("auth" if refused else "config", error)
+        return Verdict(said(error) or "config", error)
     return markup(answer)
 
 
@@ -222,7 +230,8 @@ def _result(found: Any) -> Mapping[str, Any] | Verdict:
     chart = found.get("chart") if isinstance(found, dict) else None
     results = chart.get("result") if isinstance(chart, dict) else None
     if not (isinstance(results, list) and results and isinstance(results[0], dict)):
-        return Verdict("schema_drift", "chart.result is missing")
+        drifted = Verdict("schema_drift", "chart.result is missing")
+        return refused(found) or drifted
     result: Mapping[str, Any] = results[0]
     if not isinstance(result.get("meta"), dict):
         return Verdict("schema_drift", "chart.result.meta is missing")
@@ -234,7 +243,7 @@ def _chart(symbol: str, result: Mapping[str, Any]) -> _Chart | Verdict:
     if isinstance(zone, Verdict):
         return zone
     events = result.get("events")
-    stamps = result.get("timestamp", [])
+    stamps = [] if result.get("timestamp") is None else result["timestamp"]
     chart = _Chart(symbol, zone, stamps, {}, events if isinstance(events, dict) else {})
     if not isinstance(stamps, list):
         return Verdict("malformed", "the times are no list")
@@ -320,9 +329,11 @@ def _amount(event: Mapping[str, Any]) -> Any:
     if "amount" in event:
         return event["amount"]
     above, below = event.get("numerator"), event.get("denominator")
+    if above is None:
+        above, _, below = str(event.get("splitRatio", "")).partition(":")
     try:
-        return above / below  # type: ignore[operator] # whatever the source sent
-    except (TypeError, ZeroDivisionError, OverflowError):
+        return float(above) / float(below or "")
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         return f"{above}:{below}"
 
 

@@ -102,3 +102,10 @@ def test_a_tenant_is_made_once(database):
         first = keys.ensure_tenant(connection, name="a")
         assert keys.ensure_tenant(connection, name="a") == first
         assert keys.ensure_tenant(connection, name="b") != first
+
+
+def test_a_tenant_is_known_by_name_and_as_the_only_one(database, tenant_id):
+    with database.system() as connection:
+        assert keys.known(connection, tenant_id=tenant_id) == ("tenant", True)
+        keys.ensure_tenant(connection, name="another")
+        assert keys.known(connection, tenant_id=tenant_id) == ("tenant", False)

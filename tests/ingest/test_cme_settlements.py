@@ -275,3 +275,17 @@ def test_versions_can_be_dated_by_the_schedule_for_archives_copied_later(
         datetime(2026, 1, 5, 23, 30, tzinfo=UTC),
         datetime(2026, 1, 6, 6, tzinfo=UTC),
     }
+
+
+def test_a_file_in_another_charset_is_passed_over_and_not_asked_for_again():
+    body = f"{HEADER}\n2026-01-05,CL,C\xe9,,FUT,202602,,NYMEX,1\n".encode("latin-1")
+    page = read(made(body), "nymex.settle.s.20260105.csv")
+    assert (page.verdict.cls, codes(page)) == ("ignored", [(1, "malformed_file")])
+    assert "not UTF-8" in page.verdict.detail
+
+
+def test_a_file_that_breaks_off_inside_quotes_gives_no_half_a_price():
+    body = f'{HEADER}\n"2026-01-05","CL","CL","","FUT","202602","","NYMEX","58.41"'
+    assert counted(read(made(body), "nymex.settle.s.20260105.csv"))[:2] == ("ok", 1)
+    page = read(made(body[:-2]), "nymex.settle.s.20260105.csv")
+    assert counted(page)[:2] == ("transient", 0)

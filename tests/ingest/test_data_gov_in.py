@@ -262,3 +262,18 @@ def test_a_wrong_key_is_told_at_once_and_never_shown():
             read_all(connected(served.url), (TABLE,), secrets={"api_key": "wrong-one"})
         assert len(served.calls) == 1
     assert "wrong-one" not in str(refused.value.request)
+
+
+@pytest.mark.parametrize(
+    ("body", "cls"),
+    [
+        ({"status": "error", "message": "Rate limit exceeded"}, "rate_limited"),
+        ({"error": {"message": "Rate limit exceeded"}}, "rate_limited"),
+        ({"message": "upstream server is down"}, "transient"),
+        ({"status": "error", "message": "Meta not found"}, "config"),
+    ],
+)
+def test_an_error_under_200_is_told_by_its_words(body, cls):
+    verdict = read(made(json.dumps(body))).verdict
+    told = body.get("message") or body["error"]["message"]
+    assert (verdict.cls, verdict.detail) == (cls, told)

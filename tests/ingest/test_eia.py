@@ -1,7 +1,7 @@
 """EIA: its samples, its hours and corrections, its pages, and a server like it."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import ValidationError
@@ -21,7 +21,7 @@ from tests.ingest.eia_asked import (
     read,
     row,
 )
-from tests.ingest.wire_samples import codes, counted, made, sample
+from tests.ingest.wire_samples import codes, counted, made, rows, sample
 from tests.sources.truth import HOUR
 
 
@@ -225,3 +225,67 @@ def test_stamps_known_to_be_wrong_are_put_right_until_a_day(
     assert (
         batch.rows["ts"][0].as_py() == datetime.fromisoformat(f"{stamp}+00:00") - HOUR
     )
+
+
+def test_weeks_are_asked_for_and_read_by_their_day():
+    reader = connector("petroleum/pri/gnd", "weekly")
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    (partition,) = reader.plan(start, start + timedelta(days=60))
+    asked = dict(first(reader, partition).params)
+    assert (asked["frequency"], asked["start"]) == ("weekly", "2026-01-01")
+    assert asked["end"] == "2026-03-01"
+    codes_of = {"duoarea": "NUS", "product": "EPM0", "process": "PTE", "series": "E"}
+    told = {**codes_of, "product-name": "Gasoline", "value": "3.1", "units": "$/GAL"}
+    body = page([{"period": "2026-01-05", **told}], dateFormat="YYYY-MM-DD")
+    found = reader.read(first(reader, partition), made(body), partition)
+    ((key, ts, value, _),) = rows([found])
+    assert (key, ts, value) == ("nus.epm0.pte.e", datetime(2026, 1, 5, tzinfo=UTC), 3.1)
+    assert [(one.unit, one.frequency) for one in found.series] == [("$/GAL", "P1W")]
+    assert found.drift == ()
+
+
+@pytest.mark.parametrize("mark", ["NA", "N/A", "W", "*", "(s)", ".", "- -", "Q", ""])
+def test_marks_of_what_is_withheld_are_missing(mark):
+    body = page([row("2026-03-08T05", mark), row("2026-03-08T06", "-12.5")])
+    reader = connector()
+    assert counted(reader.read(first(reader), made(body), EVER)) == ("ok", 1, 1, 0)
+
+
+def test_a_series_in_two_units_is_not_mixed():
+    other = {**row("2026-03-08T06"), "value-units": "GWh"}
+    body = page([row("2026-03-08T05"), other])
+    reader = connector()
+    found = reader.read(first(reader), made(body), EVER)
+    assert counted(found) == ("schema_drift", 0, 0, 0)
+    assert found.verdict.detail == "pjm.d comes in MWh and in GWh"
+
+
+def test_series_of_their_own_units_are_read_side_by_side():
+    other = {**row("2026-03-08T05", respondent="MISO"), "value-units": "GWh"}
+    body = page([row("2026-03-08T05"), other])
+    reader = connector()
+    found = reader.read(first(reader), made(body), EVER)
+    assert {one.key: one.unit for one in found.series} == {
+        "pjm.d": "MWh",
+        "miso.d": "GWh",
+    }
+
+
+def test_an_error_of_null_is_none():
+    body = page([row("2026-03-08T05")]).replace(b"{", b'{"error": null, ', 1)
+    reader = connector()
+    assert counted(reader.read(first(reader), made(body), EVER)) == ("ok", 1, 0, 0)
+
+
+@pytest.mark.parametrize(("total", "cls"), [("1.0", "ok"), ("1,234", "incomplete")])
+def test_a_total_may_be_written_in_other_ways(total, cls):
+    body = page([row("2026-03-08T05")], total=total)
+    reader = connector()
+    assert reader.read(first(reader), made(body), EVER).verdict.cls == cls
+
+
+def test_an_error_of_the_first_api_is_shown():
+    body = b'{"request": {}, "data": {"error": "invalid series_id."}}'
+    reader = connector()
+    verdict = reader.read(first(reader), made(body), EVER).verdict
+    assert (verdict.cls, verdict.detail) == ("schema_drift", "invalid series_id.")

@@ -189,3 +189,63 @@ def test_a_stretch_far_beyond_one_batch_is_spelt_out_whole():
     start, end = datetime(2026, 1, 1, 23, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
     assert len(set(times)) == len(times) == (end - start) // (HOUR / 60)
     assert (times[0], times[-1]) == (start, end - HOUR / 60)
+
+
+def test_a_repeating_period_without_points_lacks_all_its_values():
+    page = read(document(""))
+    assert counted(page) == ("empty", 0, 3, 0)
+    assert not page.complete
+
+
+def test_a_period_that_ends_after_its_last_point_is_not_whole():
+    inside = Partition(
+        "p", datetime(2026, 1, 1, 23, tzinfo=UTC), datetime(2026, 1, 2, 2, tzinfo=UTC)
+    )
+    bounds = (
+        "<time_Period.timeInterval><start>2026-01-01T23:00Z</start>"
+        "<end>2026-01-02T02:00Z</end></time_Period.timeInterval>"
+    )
+    points = [point(position, position) for position in (1, 2, 3)]
+    for count, complete in ((3, True), (2, False)):
+        whole = document("".join(points[:count]), curve="A01").body.decode()
+        answer = made(whole.replace("<TimeSeries>", f"{bounds}<TimeSeries>"))
+        page = read(answer, inside)
+        assert (counted(page), page.complete) == (("ok", count, 0, 0), complete)
+
+
+def test_a_series_in_two_units_is_not_mixed():
+    unit = "<quantity_Measure_Unit.name>{}</quantity_Measure_Unit.name>"
+    one = document(point(1, 5)).body.decode()
+    series = one[one.index("<TimeSeries>") : one.index("</GL_Market")]
+    both = "".join(
+        series.replace("<curveType>", unit.format(name) + "<curveType>")
+        for name in ("MAW", "KWT")
+    )
+    page = read(made(one.replace(series, both)))
+    assert counted(page) == ("schema_drift", 0, 0, 0)
+    assert "comes in MW and in KWT" in page.verdict.detail
+
+
+@pytest.mark.parametrize(
+    ("text", "cls"),
+    [
+        ("The requested time interval exceeds one year", "split_window"),
+        ("Requested period is longer than 1 year", "split_window"),
+        ("The maximum allowed period is P1Y", "split_window"),
+        ("More requests per minute than allowed exceed the limit", "rate_limited"),
+        ("Delivered time interval is not valid for this Data item.", "config"),
+    ],
+)
+def test_an_acknowledgement_is_told_by_its_text(text, cls):
+    body = (
+        "<Acknowledgement_MarketDocument><Reason><code>999</code>"
+        f"<text>{text}</text></Reason></Acknowledgement_MarketDocument>"
+    )
+    for status in (200, 400):
+        assert read(made(body, status)).verdict.cls == cls
+
+
+def test_a_document_may_be_written_in_utf_16():
+    plain = document(point(1, 5)).body.decode()
+    body = f'<?xml version="1.0" encoding="UTF-16"?>{plain}'.encode("utf-16")
+    assert counted(read(made(body))) == ("ok", 3, 0, 0)

@@ -213,3 +213,18 @@ def test_any_single_fault_at_any_call_leads_to_the_same_rows():
         assert len(expected) == len(table.values())
         for call, fault, values in after_each_fault(served, whole):
             assert values == expected, (call, fault)
+
+
+def test_a_header_alone_is_empty():
+    assert counted(read(made(f"{HEAD}\r\n")))[:2] == ("empty", 0)
+
+
+def test_a_file_whose_last_line_breaks_off_is_asked_for_again():
+    body = f"{HEAD}\n{line('2025-11-02 00:00:00', 1)}{line('2025-11-02 01:00:00', 2)}"
+    assert counted(read(made(body)))[:2] == ("ok", 2)
+    assert counted(read(made(body[:-40])))[:2] == ("transient", 0)
+
+
+def test_a_sentence_in_place_of_a_file_is_told_by_its_words():
+    verdict = read(made("Too many requests, please slow down")).verdict
+    assert verdict.cls == "rate_limited"

@@ -193,3 +193,13 @@ def test_other_units_or_a_lower_frequency_are_another_series():
 def test_a_config_names_series_or_a_release(config):
     with pytest.raises(ValidationError):
         FredConfig(**config)
+
+
+@pytest.mark.parametrize(
+    ("code", "cls"), [(423, "transient"), (404, "config"), (503, "transient")]
+)
+def test_an_error_without_telling_words_is_told_by_its_code(code, cls):
+    body = json.dumps({"error_code": code, "error_message": "Locked."})
+    request = Request("https://a.test")
+    verdict = connector().read(request, made(body, code), EVER).verdict
+    assert (verdict.cls, verdict.detail) == (cls, "Locked.")

@@ -10,6 +10,7 @@ from ingest.contract import Partition
 from ingest.exchange import Request
 from ingest.fetch import Refused
 from ingest.fred_questions import days
+from ingest.fred_rows import Window, revisions
 from ingest.fred_vintages import MOST_VINTAGES, published_us, runs
 from tests.ingest.fred_asked import (
     EVER,
@@ -203,3 +204,19 @@ def test_any_single_fault_at_any_call_gives_the_same_rows(config, monkeypatch):
         assert right
         for call, fault, found in after_each_fault(running, read):
             assert found == right, (call, fault)
+
+
+def test_vintages_may_come_in_any_order():
+    told = [
+        {"date": "2013-10-01", "realtime_start": day, "value": value}
+        for day, value in (
+            ("2014-03-27", "17080.7"),
+            ("2014-02-28", "17080.7"),
+            ("2014-01-30", "17102.5"),
+        )
+    ]
+    found = [(one.number, one.value, one.vintage) for one in revisions(told, Window())]
+    assert found == [
+        (3, "17102.5", "2014-01-30"),
+        (2, "17080.7", "2014-02-28"),
+    ]

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import zlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -298,3 +299,19 @@ def test_a_body_is_sent(tmp_path):
 def test_the_time_of_an_answer_is_in_utc(tmp_path):
     answer = carried(tmp_path, reply(b""), clock=lambda: datetime.now(UTC))
     assert answer.fetched_at.utcoffset() == timedelta(0)
+
+
+def test_what_is_not_packed_though_it_is_said_to_be_is_taken_as_it_is(tmp_path):
+    for body in (ROWS, b"x"):
+        answer = carried(tmp_path, reply(body, "Content-Encoding: gzip"))
+        assert (answer.body, answer.whole) == (body, True)
+
+
+@pytest.mark.parametrize("bits", [15, -15])
+def test_deflate_comes_with_a_header_or_without(tmp_path, bits):
+    packer = zlib.compressobj(wbits=bits)
+    packed = packer.compress(ROWS) + packer.flush()
+    answer = carried(tmp_path, reply(packed, "Content-Encoding: deflate"))
+    assert (answer.body, answer.whole) == (ROWS, True)
+    cut_off = carried(tmp_path, reply(packed[:-40], "Content-Encoding: deflate"))
+    assert not cut_off.whole

@@ -228,3 +228,77 @@ def test_climate_data_online_without_its_count_is_not_understood():
     assert page.verdict.cls == "schema_drift"
     said = '{"metadata": {"resultset": {"count": 5}}, "results": []}'
     assert cdo().read(REQUEST, made(said), OPEN).verdict.cls == "incomplete"
+
+
+def days(*records, **more):
+    """Return the answer about days, or months, of the first station."""
+    told = [{"STATION": STATIONS[0], **record} for record in records]
+    return ncei(**more).read(REQUEST, made(json.dumps(told)), OPEN)
+
+
+@pytest.mark.parametrize("mark", ["-9999", "-9999.0", "-999.9", " -9999 ", "NA", None])
+def test_marks_of_no_value_are_missing(mark):
+    page = days({"DATE": "2026-01-02", "TMAX": mark}, elements=("TMAX",))
+    assert counted(page) == ("ok", 0, 1, 0)
+
+
+def test_a_row_without_a_station_is_of_no_series():
+    page = days({"DATE": "2026-01-02", "TMAX": "1", "STATION": ""}, elements=("TMAX",))
+    assert (codes(page), page.series) == ([(1, "bad_key")], ())
+
+
+@pytest.mark.parametrize(
+    ("attributes", "bad"),
+    [(",S", 0), ("2,W", 0), (",,,W", 0), ("1,,X,W", 1), (None, 0)],
+)
+def test_a_month_is_flagged_where_its_third_attribute_says_so(attributes, bad):
+    month = {"DATE": "2026-01", "PRCP": "80.1", "PRCP_ATTRIBUTES": attributes}
+    page = days(month, dataset="global-summary-of-the-month", elements=("PRCP",))
+    assert counted(page) == ("ok", 1 - bad, 0, bad)
+
+
+def test_a_packed_value_that_is_no_number_is_quoted_as_it_stood():
+    hour = {"DATE": "2026-01-02T12:51:00", "TMP": "x,1"}
+    page = days(hour, dataset="global-hourly", elements=("TMP",))
+    ((bad,),) = [batch.rejected for batch in page.batches]
+    assert (bad.code, "'x,1'" in bad.detail) == ("bad_value", True)
+
+
+def results(*values, **resultset):
+    row = {"date": "2026-01-02T00:00:00", "datatype": "TMAX", "station": "GHCND:U"}
+    found = [{**row, "value": value} for value in values]
+    counts = {"offset": 1, "count": len(found), "limit": 1_000, **resultset}
+    return json.dumps({"metadata": {"resultset": counts}, "results": found})
+
+
+def test_numbers_for_no_value_are_missing_in_climate_data_online():
+    page = cdo().read(REQUEST, made(results(4.4, -9999, "-9999.0")), OPEN)
+    assert counted(page) == ("ok", 1, 2, 0)
+
+
+@pytest.mark.parametrize(
+    "body", [results(), '{"metadata": {"resultset": {"offset": 1, "count": 0}}}']
+)
+def test_a_count_of_zero_is_empty(body):
+    assert cdo().read(REQUEST, made(body), OPEN).verdict.cls == "empty"
+
+
+@pytest.mark.parametrize(
+    ("text", "cls"),
+    [
+        ("Token parameter is required.", "auth"),
+        ("Invalid token", "auth"),
+        ("The date range must be less than 1 year.", "config"),
+    ],
+)
+def test_a_bad_request_may_lack_a_token(text, cls):
+    body = json.dumps({"status": "400", "message": text})
+    verdict = cdo().read(REQUEST, made(body, 400), OPEN).verdict
+    assert (verdict.cls, verdict.detail) == (cls, text)
+
+
+def test_an_element_of_another_name_is_told_and_an_absent_one_is_missing():
+    page = days({"DATE": "2026-01-02", "TMAX_C": "1"}, elements=("TMAX",))
+    assert counted(page) == ("schema_drift", 0, 0, 0)
+    assert "TMAX_C" in page.verdict.detail
+    assert counted(days({"DATE": "2026-01-02"}, elements=("TMAX",))) == ("ok", 0, 1, 0)

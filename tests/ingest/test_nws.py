@@ -177,3 +177,38 @@ def test_a_client_that_does_not_say_who_it_is_is_turned_away():
     with serve(fake.Nws(table)) as served, pytest.raises(Refused) as refused:
         read_all(nws(contact="nobody", base_url=served.url), window)
     assert refused.value.verdict.cls == "auth"
+
+
+def observed(**properties):
+    quantity = {"unitCode": "wmoUnit:degC", "value": "3.3", "qualityControl": "V"}
+    said = {"timestamp": AT, "temperature": quantity, **properties}
+    return made(json.dumps({"features": [{"properties": said}]}))
+
+
+def test_a_number_may_come_as_text():
+    station = "https://api.weather.gov/stations/KNYC"
+    (row,) = rows_of(nws().read(REQUEST, observed(station=station), OPEN))
+    assert (row["series_key"], row["value"]) == ("knyc.temperature", 3.3)
+
+
+def test_an_observation_that_names_no_station_is_of_the_one_that_was_asked():
+    reader = nws()
+    (request,) = reader.requests(OPEN)
+    for nobody in ({}, {"station": None}):
+        (row,) = rows_of(reader.read(request, observed(**nobody), OPEN))
+        assert row["series_key"] == "knyc.temperature"
+
+
+def test_a_problem_under_200_is_one():
+    problem = {"title": "Unexpected Problem", "status": 500, "detail": "Try later."}
+    verdict = nws().read(REQUEST, made(json.dumps(problem)), OPEN).verdict
+    assert verdict.cls == "transient"
+    assert "Try later." in verdict.detail
+
+
+@pytest.mark.parametrize("old", ["timestamp", "temperature"])
+def test_a_name_that_is_gone_from_all_observations_is_told(old):
+    body = observed().body.replace(f'"{old}"'.encode(), b'"other"')
+    page = nws(quantities=("temperature",)).read(REQUEST, made(body), OPEN)
+    assert counted(page) == ("schema_drift", 0, 0, 0)
+    assert old in page.verdict.detail

@@ -1,5 +1,6 @@
 """Open-Meteo: samples, and a server whose weather is known."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -202,3 +203,53 @@ def test_local_times_move_back_by_the_offset_of_the_answer():
 def test_a_variable_that_nobody_asked_for_is_told():
     page = read(archive(), sample("open_meteo/forecast.json"))
     assert page.drift == ("+wind_speed_10m",)
+
+
+def hours(column, **more):
+    """Return the answer of an archive about two hours of rain and of heat."""
+    table = {"time": ["2026-01-10T00:00", "2026-01-10T01:00"], HEAT: [1, 2]}
+    body = {"utc_offset_seconds": 0, "hourly": {**table, "rain": column}, **more}
+    return made(json.dumps(body))
+
+
+@pytest.mark.parametrize("column", [None, [None, None]])
+def test_a_variable_that_a_model_lacks_is_missing_and_has_no_unit(column):
+    units = {"time": "iso8601", HEAT: "°C", "rain": "undefined"}
+    reader = archive(hourly=(HEAT, "rain"))
+    page = read(reader, hours(column, hourly_units=units))
+    assert {meta.key: meta.unit for meta in page.series} == {
+        f"berlin.{HEAT}": "°C",
+        "berlin.rain": None,
+    }
+    assert counted(page) == ("ok", 2, 2, 0)
+
+
+@pytest.mark.parametrize("offset", [3_600, 3_600.0])
+def test_an_offset_may_be_any_whole_number(offset):
+    reader = archive(hourly=(HEAT, "rain"))
+    page = read(reader, hours([0, 0], utc_offset_seconds=offset))
+    assert min(ts for _, ts, *_ in rows([page])) == datetime(2026, 1, 9, 23, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("offset", ["3600", None, 1.5, 10**6, True])
+def test_local_times_of_an_offset_that_cannot_be_read_are_no_rows(offset):
+    reader = archive(hourly=(HEAT, "rain"))
+    page = read(reader, hours([0, 0], utc_offset_seconds=offset))
+    assert counted(page) == ("malformed", 0, 0, 0)
+    assert "utc_offset_seconds" in page.verdict.detail
+
+
+PLACES_CSV = "latitude,longitude,utc_offset_seconds\r\n52.5,13.4,0\r\n\r\n"
+
+
+def test_a_csv_may_begin_with_a_mark_of_its_byte_order():
+    told = f"\ufeff{PLACES_CSV}time,{HEAT} (°C)\r\n2026-01-10T00:00,1.5\r\n"
+    page = read(archive(format="csv"), made(told, content_type="text/csv"))
+    assert counted(page) == ("ok", 1, 0, 0)
+
+
+def test_a_csv_that_breaks_off_gives_no_half_a_value():
+    told = f"{PLACES_CSV}time,{HEAT} (°C),rain (mm)\n2026-01-10T00:00,1.5"
+    reader = archive(format="csv", hourly=(HEAT, "rain"))
+    page = read(reader, made(told, content_type="text/csv"))
+    assert counted(page) == ("transient", 0, 0, 0)

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import random
+from datetime import UTC, datetime
 from unittest.mock import patch
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest import cells
+from ingest.batch import INSTANT
 from ingest.columns import RawRows
 from ingest.layout import UploadLayout
 from ingest.parse import parse
@@ -142,3 +144,34 @@ def test_a_bad_row_is_told_with_its_line_and_what_to_do(text, words):
     (detail,) = details(content, series_key=None)
     assert detail.startswith("line 3: ")
     assert words in detail
+
+
+def test_a_bad_row_says_of_which_series_and_time_it_is_where_that_can_be_read():
+    rows = [
+        ("a", "2026-03-01T06:00:00+01:00", "x"),
+        ("a", "soon", "1"),
+        ("B", "2026-03-01T07:00:00Z", "1"),
+        ("a", "2026-03-01T08:00:00Z", "x"),
+    ]
+    issued = [None, None, None, datetime(2026, 3, 1, tzinfo=UTC)]
+    raw = RawRows(
+        *(pa.array(column, pa.string()) for column in zip(*rows, strict=True)),
+        row_no=pa.array(range(1, 5), pa.int64()),
+        issued_at=pa.array(issued, INSTANT),
+    )
+    (batch,) = parse([raw], layout=UploadLayout("ndjson"))
+    places = [one.place for one in batch.rejected]
+    assert places == [("a", datetime(2026, 3, 1, 5, tzinfo=UTC)), None, None, None]
+
+
+def test_a_bad_row_of_an_hour_that_came_twice_has_no_time():
+    raw = RawRows(
+        series=None,
+        ts=pa.array(["2026-11-01T01:30", "2026-11-01T03:30"], pa.string()),
+        value=pa.array(["x", "x"], pa.string()),
+        row_no=pa.array([1, 2], pa.int64()),
+    )
+    layout = UploadLayout("ndjson", series_key="a", timezone="America/New_York")
+    (batch, *_) = parse([raw], layout=layout)
+    places = [one.place for one in batch.rejected]
+    assert places == [None, ("a", datetime(2026, 11, 1, 8, 30, tzinfo=UTC))]

@@ -242,3 +242,17 @@ def test_a_revision_arrives_with_the_object_that_holds_it(tmp_path):
     assert {one.request.fingerprint for one in after[1:]} != {
         one.request.fingerprint for one in before[1:]
     }
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "cls"),
+    [
+        (400, "ThrottlingException", "rate_limited"),
+        (409, "OperationAborted", "transient"),
+        (409, "Unheard", "config"),
+    ],
+)
+def test_a_code_that_is_not_listed_is_told_by_its_words(status, code, cls):
+    body = f"<Error><Code>{code}</Code><Message>m</Message></Error>"
+    verdict = listed(made(body, status)).verdict
+    assert (verdict.cls, verdict.detail) == (cls, f"{code}: m")

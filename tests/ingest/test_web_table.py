@@ -316,3 +316,28 @@ def test_any_fault_at_any_call_changes_no_row():
 
         for call, fault, found in after_each_fault(served, once):
             assert found == expected(told), (call, fault)
+
+
+@pytest.mark.parametrize("note", ["1", "<a>[2]</a>", "a"])
+def test_a_raised_mark_is_no_digit_of_the_number_before_it(note):
+    page = read(table(cells("2026-01-09", f"1.5<sup>{note}</sup>")))
+    assert codes(page) == [(1, "bad_value")]
+
+
+def test_a_raised_digit_of_a_word_stays_with_it():
+    (grid_read,) = grids(made("<table><tr><th>m<sup>3</sup></th></tr></table>"))
+    assert grid_read.headers == ("m3",)
+
+
+def test_a_page_that_asks_for_a_password_needs_a_person_unless_the_table_is_there():
+    ask = '<form><input type="password"></form>'
+    assert read(f"<html>{ask}</html>").verdict.cls == "auth"
+    page = read(f"<html>{table(cells('2026-01-09', '1.5'), before=ask)}</html>")
+    assert counted(page) == ("ok", 1, 0, 0)
+
+
+def test_robots_without_content_allow_everything():
+    connector = connected()
+    (request,) = connector.requests(PAGE)
+    page = connector.read(request, made("", 204), PAGE)
+    assert (page.verdict.cls, len(page.follow)) == ("metadata", 1)

@@ -223,3 +223,33 @@ def test_a_block_without_a_word_on_its_length_rests_for_an_hour():
         with pytest.raises(RateLimited) as limited:
             read_all(YahooChart(config), (WINDOW,))
     assert limited.value.wait_s == 3600
+
+
+def test_a_split_is_told_by_its_numbers_or_by_its_ratio():
+    splits = {
+        "1": {"date": 86_400, "numerator": "4.0", "denominator": "1.0"},
+        "2": {"date": 172_800, "splitRatio": "1:10"},
+    }
+    page = read(chart([], events={"splits": splits}))
+    assert [value for *_, value, _ in rows([page])] == [4.0, 0.1]
+
+
+def test_times_of_null_are_none():
+    assert read(chart([], timestamp=None)).verdict.cls == "empty"
+
+
+@pytest.mark.parametrize(
+    ("code", "cls"),
+    [
+        ("Internal server error", "transient"),
+        ("Too Many Requests", "rate_limited"),
+        ("Unauthorized", "auth"),
+        ("Not Found", "config"),
+    ],
+)
+def test_an_error_under_200_is_told_by_its_words(code, cls):
+    error = {"code": code, "description": "x"}
+    body = json.dumps({"chart": {"result": None, "error": error}})
+    verdict = read(made(body)).verdict
+    assert (verdict.cls, verdict.detail) == (cls, f"{code}: x")
+    assert verdict.wait_s == (3_600.0 if cls == "rate_limited" else None)

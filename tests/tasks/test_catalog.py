@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import tasks
-from tasks.catalog import QUEUES, Limits, Params, Retry, job_types
+from tasks.catalog import QUEUES, Limits, Params, Retry, filled_in, job_types
 from tasks.context import Outcome
 
 ROOT = Path(tasks.__file__).parents[1]
@@ -44,6 +44,16 @@ def test_every_job_type_is_complete(kind):
     assert kind.timeout_s > 0
     assert kind.max_attempts > 0
     assert kind.handler.__module__.startswith("tasks.")
+
+
+def test_the_schema_says_which_fields_only_the_platform_fills_in():
+    kind = job_types()["ingest.run"].params
+    assert filled_in(kind) == ["partition", "tier"]
+    said = kind.model_json_schema()["properties"]
+    assert {name for name, one in said.items() if one.get("readOnly")} == {
+        "partition",
+        "tier",
+    }
 
 
 @pytest.mark.parametrize("kind", job_types().values(), ids=lambda kind: kind.name)

@@ -1,8 +1,12 @@
 """The shelf as the door shows it: every connector can be filled in by a form."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from jsonschema import Draft202012Validator
 
+from ingest.connectors import connectors as shelved
+from ingest.contract import AsksWindow
 from tasks import connectors
 from tasks.errors import NotFound
 from tests.tasks.shelf import shelf
@@ -61,3 +65,22 @@ def test_a_connector_is_described_whole():
 def test_what_does_not_fit_is_told_with_its_place(name, config, credential, pointers):
     found = connectors.faults(name, config=config, credential=credential)
     assert [one.pointer for one in found] == pointers
+
+
+def test_what_cannot_be_asked_for_a_window_is_read_in_one_go():
+    whole = set()
+    for name, kind in shelved().items():
+        made = kind(kind.example().config)
+        if isinstance(made, AsksWindow) and not made.asks_window:
+            whole.add(name)
+            start = datetime(2026, 1, 1, tzinfo=UTC)
+            assert len(made.plan(start, start + timedelta(days=400))) == 1
+    assert whole == {"data_gov_in", "singer_tap", "web_table"}
+
+
+def test_the_zone_of_a_table_that_there_is_not_is_named_as_the_field():
+    layout = {"series_key": "a", "timezone": "Mars"}
+    config = {"base_url": "https://a.example/x", "format": "csv", "layout": layout}
+    (fault,) = connectors.faults("http_table", config=config, credential=None)
+    assert fault.pointer == "/config/layout/timezone"
+    assert "'Mars' is not a time zone" in fault.detail

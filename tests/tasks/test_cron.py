@@ -166,3 +166,11 @@ def test_an_interval_is_counted_from_its_anchor_and_does_not_drift(every_s, ahea
     assert (found - NOON) % timedelta(seconds=every_s) == timedelta(0)
     assert found > max(after, NOON)
     assert found - max(after, NOON) <= timedelta(seconds=every_s)
+
+
+def test_a_zone_that_there_is_not_is_refused_with_those_of_like_names():
+    with pytest.raises(BadRule, match=r"near are Europe/Berlin") as caught:
+        zone_of("Europe/Berln")
+    assert caught.value.field == "timezone"
+    with pytest.raises(BadRule, match=r"or UTC$"):
+        zone_of("?")

@@ -274,10 +274,17 @@ def test_nothing_is_due_on_a_holiday_of_the_calendar(
     assert states(lost["changed"]) == [("a", "fresh", "stale")]
 
 
-def test_a_calendar_that_nobody_keeps_is_a_fault_and_stops_no_other(
+def test_a_calendar_that_nobody_keeps_any_more_is_a_fault_and_stops_no_other(
     database, tenant_id, create, bind, judged
 ):
-    create("bad", expected={**DAILY, "calendar": "XNYZ"})
+    create("bad", expected={**DAILY, "calendar": "XNYS"})
+    with database.tenant(tenant_id) as connection:
+        connection.execute(
+            text("""
+            UPDATE sources SET options = jsonb_set(options, '{expected,calendar}',
+                '"XNYZ"') WHERE name = 'bad'
+            """)
+        )
     create("grid", expected=DAILY)
     store(database, tenant_id, "a", [1.0] * 24)
     bind("bad", "a")

@@ -1,5 +1,6 @@
 """Backfills: low, few at once, resumed, and out of the way of the nightly read."""
 
+import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,11 +13,12 @@ from ingest.contract import Tier
 from tasks import sources
 from tasks.catalog import job_types
 from tasks.ingest import BACKFILL_IN_FLIGHT, IngestParams
+from tasks.ingest_replay import ReplayParams, replay
 from tasks.pull_run import split
 from tasks.source_plan import due_tier
 from tasks.submit import submit
 from tests.sources.eia import KEY, ROUTE, Eia
-from tests.sources.server import serve
+from tests.sources.server import Reply, serve
 from tests.sources.truth import DAY, START, Truth, grid
 from tests.tasks.source_runs import Desk, at_once, desk
 from workers.runner import Runtime, run
@@ -226,3 +228,71 @@ def test_a_run_in_parts_remembers_its_tier(desk, backfill, served):
         desk.run("load", now=now)
     assert widths[0][0] != widths[1][0] == widths[2][0] == "hot"
     assert widths[0][1] > widths[1][1] == widths[2][1]
+
+
+class Table:
+    """Answers with hourly rows of 30 days, whatever it is asked for."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def answer(self, _call):
+        self.calls += 1
+        rows = [
+            {"ts": (START + hour * DAY / 24).isoformat(), "value": hour}
+            for hour in range(24 * 30)
+        ]
+        return Reply(200, json.dumps({"rows": rows, "total": len(rows)}).encode())
+
+
+def test_a_table_that_takes_no_window_is_read_once_and_cut_to_it(desk):
+    table = Table()
+    with serve(table) as served:
+        config = {
+            "base_url": f"{served.url}/x.json",
+            "format": "json",
+            "rows_path": "rows",
+            "layout": {"series_columns": [], "series_key": "load"},
+            "paging": {"style": "none", "total_path": "total"},
+            "whole": True,
+            "span_days": 2,
+        }
+        desk.source("load", "http_table", config, since=START.isoformat())
+        asked = {"mode": "backfill", "start": START + 5 * DAY, "end": START + 9 * DAY}
+        result = desk.run("load", **asked)
+        (window,) = result["windows"]
+        assert table.calls == 1
+        assert (result["written"], window["outside"]) == (96, 24 * 26)
+        assert "read once and whole: 624 rows outside the window" in result["message"]
+        assert min(at for _, at in desk.stored()) == START + 5 * DAY
+        assert max(at for _, at in desk.stored()) == START + 9 * DAY - DAY / 24
+        again = desk.run("load", **asked)
+        assert (again["unchanged"], again["withdrawn"]) == (96, 0)
+
+
+def test_a_replay_of_such_a_backfill_keeps_to_its_window(desk):
+    with serve(Table()) as served:
+        config = {
+            "base_url": f"{served.url}/x.json",
+            "format": "json",
+            "rows_path": "rows",
+            "layout": {"series_columns": [], "series_key": "load"},
+        }
+        desk.source("load", "http_table", config, since=START.isoformat())
+        desk.run("load", mode="backfill", start=START, end=START + DAY)
+    context = desk.attempt()
+    outcome = replay(ReplayParams(source="load"), context)
+    with context.read() as connection:
+        (window,) = outcome.store(connection)["windows"]
+    assert (window["unchanged"], window["written"], window["outside"]) == (24, 0, 696)
+    assert len(desk.stored()) == 24
+
+
+def test_a_source_that_takes_a_window_is_read_window_by_window(desk, backfill):
+    made = backfill()
+    assert made.run() == "parts"
+    (first,) = desk.rows(
+        "SELECT params -> 'partition' -> 'part' FROM jobs WHERE id = :id",
+        id=made.parts()[0],
+    )
+    assert "within" not in first[0]

@@ -156,6 +156,20 @@ def test_a_tap_that_is_not_listed_is_not_run(desk, truth, tmp_path):
         desk.run("load", now=NIGHT, tries=2)
 
 
+@pytest.mark.parametrize("tenants", ["", "@another"])
+def test_a_tap_that_is_listed_for_others_is_not_run(
+    desk, truth, tmp_path, other_tenant_id, tenants
+):
+    assert other_tenant_id
+    listed = f"tap-load{tenants}={shlex.join(command())}"
+    desk.settings = replace(desk.settings, source_commands=listed)
+    desk.credential("tap", api_key="a-fake-key-of-a-tap")
+    tap(desk, tmp_path, truth)
+    with pytest.raises(SourceRefused, match="is listed for this tenant"):
+        desk.run("load", now=NIGHT, tries=2)
+    assert desk.stored() == {}
+
+
 def test_files_that_came_later_are_read_the_night_after(desk, truth, tmp_path):
     folder = tmp_path / "drop"
     half = Truth(4, starts=grid(START, 24), revised=0.0)

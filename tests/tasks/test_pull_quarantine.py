@@ -7,6 +7,7 @@ import pytest
 
 from db import quarantine
 from tasks import ingest_replay, pull
+from tasks.errors import SourceRefused
 from tasks.source_plan import opened
 from tests.sources.server import Reply, serve
 from tests.sources.truth import DAY, START
@@ -165,3 +166,69 @@ def test_a_replay_holds_again_what_is_still_bad(desk):
         outcome.store(connection)
     assert [(one.state, one.seen) for one in held(desk)] == [("held", 2)]
     assert len(desk.stored()) == len(GOOD)
+
+
+def test_a_row_that_comes_corrected_later_is_superseded_by_the_run_that_brings_it(desk):
+    behaviour = Csv(*GOOD, row(40, "broken"), row(41, "lost"))
+    with serve(behaviour) as served:
+        source(desk, served.url)
+        desk.run("load", now=NIGHT)
+        behaviour.lines = (*GOOD, row(40, 7.0))
+        result = desk.run("load", now=NIGHT + DAY)
+    found = {one.ts: (one.state, one.resolved_by) for one in held(desk)}
+    assert found == {
+        START + timedelta(hours=40): ("superseded", result["run_id"]),
+        START + timedelta(hours=41): ("held", None),
+    }
+    assert {one.series_key for one in held(desk)} == {"load.a"}
+    assert [one["superseded"] for one in result["windows"]] == [1]
+
+
+def test_rows_that_agree_later_supersede_those_that_contradicted_each_other(desk):
+    behaviour = Csv(*GOOD, row(40, 1.0), row(40, 2.0))
+    with serve(behaviour) as served:
+        source(desk, served.url)
+        desk.run("load", now=NIGHT)
+        behaviour.lines = (*GOOD, row(40, 2.0))
+        desk.run("load", now=NIGHT + DAY)
+    assert [one.state for one in held(desk)] == ["superseded", "superseded"]
+
+
+def test_what_a_partition_that_is_read_again_no_longer_refuses_is_superseded(desk):
+    behaviour = Csv(*GOOD, "a,b,c,d,e", row(40, "broken"))
+    with serve(behaviour) as served:
+        source(desk, served.url)
+        desk.run("load", now=NIGHT)
+        behaviour.lines = (*GOOD, row(40, "broken"))
+        result = desk.run("load", mode="full", now=NIGHT)
+    found = {one.code: (one.state, one.resolved_by) for one in held(desk)}
+    assert found == {
+        "malformed_row": ("superseded", result["run_id"]),
+        "bad_value": ("held", None),
+    }
+
+
+def test_a_run_that_publishes_nothing_settles_nothing(desk):
+    behaviour = Csv(*GOOD, "a,b,c,d,e")
+    with serve(behaviour) as served:
+        source(desk, served.url)
+        desk.run("load", now=NIGHT)
+        behaviour.lines = tuple(row(hour, "x") for hour in range(30))
+        with pytest.raises(SourceRefused, match="not one of 30 rows is good"):
+            desk.run("load", mode="full", now=NIGHT)
+        behaviour.lines = ()
+        desk.run("load", mode="full", now=NIGHT)
+    states = {one.code: one.state for one in held(desk)}
+    assert states == {"malformed_row": "held", "bad_value": "held"}
+    assert len(held(desk)) == 31
+
+
+def test_what_is_not_listed_is_not_taken_for_good(desk, monkeypatch):
+    monkeypatch.setattr("tasks.pull_reading.LISTED", 1)
+    behaviour = Csv(*GOOD, "a,b,c,d,e")
+    with serve(behaviour) as served:
+        source(desk, served.url)
+        desk.run("load", now=NIGHT)
+        behaviour.lines = (*GOOD, "a,b,c", "a,b,c,d,e")
+        desk.run("load", mode="full", now=NIGHT)
+    assert [one.state for one in held(desk)] == ["held", "held"]

@@ -81,3 +81,9 @@ def test_every_setting_says_what_it_means_and_has_a_default_of_a_plain_type():
 def test_settings_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().port = 1
+
+
+def test_a_tap_that_is_not_readable_is_refused_at_the_start():
+    environ = {**URL, "FOREBAY_SOURCE_COMMANDS": "tap-a=/a; tap-b"}
+    with pytest.raises(InvalidSettings, match="FOREBAY_SOURCE_COMMANDS: 'tap-b'"):
+        Settings.from_environ(environ)

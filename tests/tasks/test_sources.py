@@ -1,5 +1,6 @@
 """Sources: what is checked, and a schedule that follows each in one transaction."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,6 +23,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("shelf")]
 
 NIGHTLY = {"cron": "30 2 * * *", "timezone": "America/New_York"}
 CONFIG = {"regions": ["pjm"]}
+EXPECTED_IN, EXPECTED_BY = "/expected/timezone", "/expected/calendar"
 
 
 @pytest.fixture
@@ -189,6 +191,9 @@ def test_enabling_closes_the_breaker(database, tenant_id, create, act):
         ({"schedule": {"cron": "x", "timezone": "UTC"}}, ["/schedule/cron"]),
         ({"schedule": {**NIGHTLY, "timezone": "Mars"}}, ["/schedule/timezone"]),
         ({"options": {"expected": {"cron": "9 99 * * *"}}}, ["/expected/cron"]),
+        ({"options": {"expected": {**NIGHTLY, "timezone": "Mars"}}}, [EXPECTED_IN]),
+        ({"options": {"expected": {**NIGHTLY, "calendar": "XNYZ"}}}, [EXPECTED_BY]),
+        ({"options": {"expected": {**NIGHTLY, "calendar": "DE-ZZ"}}}, [EXPECTED_BY]),
         ({"name": "upload"}, ["/name"]),
     ],
 )
@@ -232,6 +237,16 @@ def test_changes_are_checked_and_options_change_one_by_one(create, act, put):
     assert changed.options == {**made.options, "lookback_h": 48.0}
     assert changed.updated_at == AT + timedelta(hours=1)
     assert act(sources.change, changes={}) == changed
+
+
+def test_a_calendar_that_nobody_keeps_is_refused_with_those_there_are(create, act):
+    create(options={"expected": {**NIGHTLY, "calendar": "XNYS"}})
+    changes = {"options": {"expected": {**NIGHTLY, "calendar": "XNYZ"}}}
+    with pytest.raises(InvalidParams) as caught:
+        act(sources.change, changes=changes)
+    (fault,) = caught.value.errors
+    assert fault.pointer == EXPECTED_BY
+    assert {"'XNYZ'", "XNYS", "XECB"} <= set(re.findall(r"'?\w+'?", fault.detail))
 
 
 def test_the_schedule_follows_each_change(create, act, scheduled):

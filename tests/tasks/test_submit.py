@@ -35,6 +35,30 @@ def test_the_job_type_decides_what_the_client_leaves_open():
     assert new.params["quantiles"] == [0.1, 0.5, 0.9]
 
 
+@pytest.mark.parametrize(
+    ("given", "pointers"),
+    [
+        ({"partition": {"id": "p1"}}, ["/params/partition"]),
+        ({"tier": "warm"}, ["/params/tier"]),
+        (
+            {"partition": {"id": "p1"}, "tier": "x"},
+            ["/params/partition", "/params/tier"],
+        ),
+    ],
+)
+def test_what_the_platform_fills_in_is_refused_from_clients(given, pointers):
+    with pytest.raises(InvalidParams) as caught:
+        submit.prepare(Submission("ingest.run", {"source": "load", **given}))
+    assert [one.pointer for one in caught.value.errors] == pointers
+    assert caught.value.errors[0].detail.endswith("filled in by Forebay: leave it out")
+
+
+def test_the_params_of_a_job_can_be_sent_again_as_they_are_shown():
+    shown = submit.prepare(Submission("ingest.run", {"source": "load"})).params
+    assert (shown["partition"], shown["tier"]) == (None, "")
+    assert submit.prepare(Submission("ingest.run", shown)).params == shown
+
+
 def test_the_client_decides_what_it_may():
     asked = Submission(
         "system.echo",

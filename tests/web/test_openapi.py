@@ -62,6 +62,7 @@ CALLS = {
     ("get", "/v1/sources/{name}/windows"),
     ("get", "/v1/sources/{name}/series"),
     ("get", "/v1/sources/{name}/quarantine"),
+    ("get", "/v1/differences"),
     ("get", "/v1/job-types"),
     ("get", "/v1/series"),
     ("get", "/v1/series/{key}"),
@@ -222,6 +223,24 @@ def test_every_body_is_described(spec):
         bodiless = path.endswith(BODILESS)
         if method in ("post", "put") and not bodiless:
             assert operation["requestBody"]["content"], path
+
+
+def test_a_body_is_optional_exactly_where_the_call_can_be_made_without_one(spec, app):
+    def may_be_left_out(rule) -> bool:
+        view = app.view_functions[rule.endpoint]
+        return getattr(view, "body_optional", False)
+
+    served = {
+        re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        for rule in app.url_map.iter_rules()
+        if may_be_left_out(rule)
+    }
+    described = {
+        path
+        for (_, path), operation in operations(spec).items()
+        if operation.get("requestBody", {}).get("required") is False
+    }
+    assert served == described
 
 
 def test_every_job_type_has_its_params_in_the_document(spec, api):

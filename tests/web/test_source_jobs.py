@@ -33,7 +33,9 @@ pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("shelf")]
                 "end": "2021-01-01T00:00:00Z",
             },
         ),
+        ("preview", None, "ingest.probe", {"rows": 20, "discover": False}),
         ("replay", {}, "ingest.replay", {"partition": None, "quarantined": False}),
+        ("replay", None, "ingest.replay", {"partition": None, "quarantined": False}),
         (
             "replay",
             {"partition": "p1"},
@@ -87,6 +89,23 @@ def test_what_was_accepted_once_stays_accepted_when_the_source_is_paused(api):
     other = api.post(f"{BASE}/grid/run?mode=full", headers=headers)
     assert other.status_code == 422
     assert other.json["type"] == "/problems/key-reused"
+
+
+def test_the_quarantine_is_replayed_without_a_body(api, read):
+    create(api)
+    read()
+    job = api.post(f"{BASE}/grid/quarantine/replay").json
+    assert (job["params"]["partition"], job["params"]["quarantined"]) == (None, True)
+
+
+def test_no_body_is_none_whatever_it_is_said_to_be(api):
+    create(api)
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    path = f"{BASE}/grid/replay"
+    assert api.post(path, headers=headers, data="").status_code == 202
+    assert api.post(path, headers=headers, data="{}").status_code == 415
+    assert api.post(path, data=" ").status_code == 400
+    assert api.post(f"{BASE}/grid/backfill").status_code == 400
 
 
 @pytest.mark.parametrize(

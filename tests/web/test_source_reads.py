@@ -63,6 +63,23 @@ def test_the_quarantine_comes_in_pages(api, read, database, tenant_id):
     assert api.get(f"{path}&cursor=x").status_code == 400
 
 
+def test_the_quarantine_says_which_run_brought_a_good_row_instead(
+    api, read, database, tenant_id
+):
+    create(api)
+    read()
+    with database.tenant(tenant_id) as connection:
+        owner = sources.find_by_name(connection, tenant_id=tenant_id, name="grid")
+        load = Load(source_id=owner.id, partition_id="p1", run_id="run_9")
+        quarantine.settle(
+            connection, tenant_id=tenant_id, load=load, state="superseded"
+        )
+    (one,) = api.get(f"{BASE}/grid/quarantine?state=superseded").json["items"]
+    assert (one["state"], one["resolved_by"]) == ("superseded", "run_9")
+    assert (one["series_key"], one["ts"]) == (None, None)
+    assert api.get(f"{BASE}/grid").json["quarantined"] == {}
+
+
 def test_held_rows_are_discarded_by_id_or_partition(api, read):
     create(api)
     read()

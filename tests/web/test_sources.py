@@ -99,6 +99,7 @@ def test_all_that_can_be_given_comes_back(api, put):
         ({"schedule": {**CRON, "timezone": "Mars"}}, ["/schedule/timezone"]),
         ({"expected": {"cron": "x"}}, ["/expected/cron"]),
         ({"expected": {**CRON, "calendar": "?"}}, ["/expected/calendar"]),
+        ({"expected": {**CRON, "calendar": "XNYZ"}}, ["/expected/calendar"]),
         ({"since": "2020-01-01"}, ["/since"]),
         ({"lookback_h": -1}, ["/lookback_h"]),
         ({"quality": {"min_score": 2}}, ["/quality/min_score"]),

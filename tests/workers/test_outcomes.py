@@ -68,10 +68,32 @@ def test_a_lost_worker_is_a_problem_document():
 
 
 @pytest.mark.parametrize(
-    ("why", "kind"),
-    [("missing_secret", "missing-secret"), ("transient", "source-refused")],
+    ("why", "kind", "status"),
+    [
+        ("missing_secret", "missing-secret", 422),
+        ("unfit_secret", "unfit-secret", 422),
+        ("too_large_answer", "too-large-answer", 422),
+        ("not_allowed", "not-allowed", 422),
+        ("transient", "source-refused", 502),
+    ],
 )
-def test_a_refusal_that_its_owner_can_mend_has_a_problem_of_its_own(why, kind):
+def test_a_refusal_that_its_owner_can_mend_has_a_problem_of_its_own(why, kind, status):
     problem = verdict(SourceRefused("put the credential again", why)).end.error
     assert problem is not None
-    assert problem["type"] == f"/problems/{kind}"
+    assert (problem["type"], problem["status"]) == (f"/problems/{kind}", status)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (InvalidData("bad"), 422),
+        (SourceRefused("no", "auth"), 502),
+        (SourceUnavailable("away"), 503),
+        (JobTimedOut("ran longer than 5 s"), 500),
+        (ZeroDivisionError("x"), 500),
+    ],
+)
+def test_a_problem_says_whose_fault_it_is(error, status):
+    problem = verdict(error).end.error
+    assert problem is not None
+    assert problem["status"] == status

@@ -5,18 +5,19 @@ from dataclasses import replace
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import Response, request
+from flask import Response
 
-from db import idempotency, quarantine
+from db import quarantine
 from db.session import Connection
 from db.sources import Source
 from tasks import sources, submit
 from tasks.errors import StateConflict
 from tasks.submission import Submission
+from web.acts import Once, marked
 from web.door import door, identity
 from web.openapi import answers
 from web.representation import json_response
-from web.requests import idempotency_key, trace_context, wait_s
+from web.requests import body_optional, trace_context, wait_s
 from web.routes.jobs import awaited, job_response
 from web.routes.sources import note
 from web.schemas.jobs import Body, JobOut
@@ -50,6 +51,7 @@ def try_source(name: str) -> Response:
 @bp.post("/<name>/preview")
 @bp.input(PreviewSource, arg_name="body")
 @bp.doc(responses=_ANSWERS)
+@body_optional
 def preview_source(name: str, body: PreviewSource) -> Response:
     """Ask the source once and show the first rows as they would be stored."""
     return _submit(
@@ -91,6 +93,7 @@ def backfill_source(name: str, body: Backfill) -> Response:
 @bp.post("/<name>/replay")
 @bp.input(Replay, arg_name="body")
 @bp.doc(responses=_ANSWERS)
+@body_optional
 def replay_source(name: str, body: Replay) -> Response:
     """Parse kept answers again; the source is not asked."""
     return _submit(
@@ -106,6 +109,7 @@ def replay_source(name: str, body: Replay) -> Response:
 @bp.post("/<name>/quarantine/replay")
 @bp.input(Replay, arg_name="body")
 @bp.doc(responses=_ANSWERS)
+@body_optional
 def replay_quarantine(name: str, body: Replay) -> Response:
     """Parse again what holds bad rows; those that are good now are published."""
 
@@ -148,11 +152,11 @@ def _submit(
     name: str, act: str, wanted: _Wanted, *, asked: Body | None = None
 ) -> Response:
     """Submit the job, and note who asked in the same transaction."""
-    tenant_id, key, patience = identity().tenant_id, idempotency_key(), wait_s()
-    told = None if asked is None else asked.model_dump(mode="json")
-    once = (key, submit.fingerprint(request.path, told)) if key else None
+    tenant_id, patience = identity().tenant_id, wait_s()
+    call = Once.of(None if asked is None else asked.model_dump(mode="json"))
     with door().database.tenant(tenant_id) as connection:
-        known = _recall(connection, once)
+        # Before anything is checked: what was accepted once stays accepted.
+        known = call.recall(connection)
         if known is not None:
             job = submit.find(connection, tenant_id=tenant_id, job_id=known)
         else:
@@ -161,24 +165,12 @@ def _submit(
                 connection,
                 tenant_id=tenant_id,
                 submission=_traced(wanted(connection, source)),
-                once=once,
+                once=call.pair,
             )
             note(connection, f"source.{act}", source, {"job_id": job.id})
     if patience is not None:
         job = awaited(job, patience, until_end=True)
-    answer = job_response(job, accepted=True)
-    if known is not None:
-        answer.headers["Idempotency-Replayed"] = "true"
-    return answer
-
-
-def _recall(connection: Connection, once: tuple[str, bytes] | None) -> str | None:
-    """Look before anything is checked: what was accepted once stays accepted."""
-    if once is None:
-        return None
-    return idempotency.recall(
-        connection, tenant_id=identity().tenant_id, key=once[0], fingerprint=once[1]
-    )
+    return marked(job_response(job, accepted=True), replayed=known is not None)
 
 
 def _traced(submission: Submission) -> Submission:

@@ -1,17 +1,17 @@
 """Sources: create, read, change, enable, pause, delete."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response
 
-from db import quarantine, source_ledger, source_series
+from db import keys, quarantine, source_ledger, source_series
 from db import sources as rows
 from db.schedules import clock
 from db.session import Connection
 from db.sources import Setup, Source
-from tasks import sources
+from tasks import sources, taps
 from web import acts
 from web.door import door, identity
 from web.openapi import answers
@@ -41,9 +41,11 @@ _LINKS = (
 @bp.doc(responses=answers(201, "The source", SourceOut))
 def create_source(body: CreateSource) -> Response:
     """Create a source from a connector; its config is checked, nothing is asked."""
-    tenant_id = identity().tenant_id
+    tenant_id, allowed = identity().tenant_id, _taps()
     with door().database.tenant(tenant_id) as connection:
-        name, replayed = acts.once(connection, lambda: _create(connection, body))
+        name, replayed = acts.once(
+            connection, lambda: _create(connection, body, allowed)
+        )
         made = sources.find(connection, tenant_id=tenant_id, name=name)
     return acts.created(_source_json(made), replayed=replayed)
 
@@ -79,7 +81,7 @@ def get_source(name: str) -> Response:
 @bp.doc(responses=answers(200, "The source", SourceOut))
 def change_source(name: str, body: ChangeSource) -> Response:
     """Change the given fields; its schedule follows, and its breaker is closed."""
-    tenant_id = identity().tenant_id
+    tenant_id, allowed = identity().tenant_id, _taps()
     given = body.model_dump(mode="json", include=body.model_fields_set)
     options = {field: given.pop(field) for field in _OPTIONS if field in given}
     changes = {**given, **({"options": options} if options else {})}
@@ -90,6 +92,7 @@ def change_source(name: str, body: ChangeSource) -> Response:
             name=name,
             changes=changes,
             now=clock(connection),
+            allowed=allowed,
         )
         if changes:
             told = {"fields": sorted(body.model_fields_set)}
@@ -134,7 +137,7 @@ def note(
 
 
 def _switch(name: str, *, enabled: bool) -> Response:
-    tenant_id = identity().tenant_id
+    tenant_id, allowed = identity().tenant_id, _taps()
     with door().database.tenant(tenant_id) as connection:
         changed = sources.switch(
             connection,
@@ -142,6 +145,7 @@ def _switch(name: str, *, enabled: bool) -> Response:
             name=name,
             enabled=enabled,
             now=clock(connection),
+            allowed=allowed,
         )
         note(connection, "source.enable" if enabled else "source.pause", changed)
     return json_response(_source_json(changed))
@@ -158,12 +162,25 @@ def _setup(body: CreateSource) -> Setup:
     )
 
 
-def _create(connection: Connection, body: CreateSource) -> str:
+def _taps() -> list[str]:
+    """Return the taps that the tenant may run; asked before its transaction opens."""
+    listed = taps.listed(door().settings.source_commands)
+    if not listed:
+        return []
+    with door().database.system() as connection:
+        _, alone = keys.known(connection, tenant_id=identity().tenant_id)
+    return sorted(taps.of(taps.Runner(identity().tenant, alone), listed))
+
+
+def _create(
+    connection: Connection, body: CreateSource, allowed: Collection[str]
+) -> str:
     made = sources.create(
         connection,
         tenant_id=identity().tenant_id,
         setup=_setup(body),
         now=clock(connection),
+        allowed=allowed,
     )
     note(connection, "source.create", made, {"connector": made.connector})
     return made.name

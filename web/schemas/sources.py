@@ -23,7 +23,7 @@ Prefix = Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9._:-]{0,79}
 LocalKey = Annotated[str, Field(min_length=1, max_length=200)]
 Share = Annotated[float, Field(ge=0, le=1)]
 WindowState = Literal["done", "empty", "not_available", "failed", "held"]
-HeldState = Literal["held", "replayed", "discarded"]
+HeldState = Literal["held", "replayed", "superseded", "discarded"]
 Freshness = Literal["fresh", "late", "stale", "dead"]
 
 
@@ -337,11 +337,14 @@ class HeldOut(BaseModel):
     code: str
     detail: str
     row: str | None
+    series_key: str | None
+    ts: str | None
     contract_version: int
     first_seen: str
     last_seen: str
     seen: int
     state: HeldState
+    resolved_by: str | None
 
 
 class HeldList(BaseModel):
