@@ -3,6 +3,7 @@
 import codecs
 import re
 from email.message import Message
+from typing import Any
 
 from ingest.exchange import Answer
 
@@ -22,3 +23,21 @@ def charset(answer: Answer) -> str | None:
     except (LookupError, ValueError):
         return None
     return name if _CHARSET.fullmatch(name) else None
+
+
+def whole_letters(found: Any) -> Any:
+    r"""Return decoded JSON in which half characters, which it can write, are marks.
+
+    No other text format can hold them.
+
+    Example:
+        >>> whole_letters({"a": ["\ud800b", 1]})
+        {'a': ['?b', 1]}
+    """
+    if isinstance(found, str):
+        return found.encode(errors="replace").decode()
+    if isinstance(found, list):
+        return [whole_letters(one) for one in found]
+    if isinstance(found, dict):
+        return {whole_letters(name): whole_letters(one) for name, one in found.items()}
+    return found

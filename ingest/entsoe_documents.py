@@ -22,7 +22,7 @@ from ingest.entsoe_periods import (
     texts_of,
 )
 from ingest.entsoe_runs import Points
-from ingest.entsoe_series import series_of, step_of
+from ingest.entsoe_series import areas_of, series_of, step_of
 from ingest.entsoe_steps import Unreadable
 from ingest.entsoe_zip import Member, Refusal, members
 from ingest.sayings import said as said_in
@@ -67,6 +67,7 @@ class Found:
         instances: how many documents came, or time series where they came in one.
         covers: the intervals that documents declare for themselves.
         points: how many have been read so far.
+        placed: whether every series names an area.
     """
 
     curves: Curves
@@ -75,6 +76,7 @@ class Found:
     instances: int = 0
     covers: list[tuple[datetime, datetime]] = field(default_factory=list)
     points: int = 0
+    placed: bool = True
 
 
 def read_documents(stream: BinaryIO, curves: Curves) -> Found:
@@ -211,6 +213,8 @@ class _Reader:
         if not self._root:
             parent = element.getparent()
             self._root = {} if parent is None else texts_of(parent)
+        if not self._root.get("type"):
+            raise Refusal(Verdict("schema_drift", "the document has no type"))
         periods, self._periods = self._periods, []
         if self._root.get("docStatus.value") == _WITHDRAWN:
             return
@@ -232,6 +236,7 @@ class _Reader:
         if meta is None:
             meta = series_of(self._root, said, resolution, kind)
             self._named[told] = meta
+            self._found.placed &= bool(areas_of({**self._root, **said}))
             known = self._found.series.setdefault(meta.key, meta)
             if known.unit != meta.unit:
                 told_twice = f"{meta.key} comes in {known.unit} and in {meta.unit}"

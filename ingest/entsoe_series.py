@@ -74,7 +74,7 @@ def series_of(
         document,
         process,
         said.get("businessType"),
-        *_domains({**root, **said}),
+        *areas_of({**root, **said}),
         said.get("MktPSRType.psrType"),
         *_resources(said),
         said.get("flowDirection.direction"),
@@ -102,8 +102,12 @@ def _unit(said: Mapping[str, str]) -> str | None:
     return "/".join(_UNITS.get(part, part) for part in parts) or None
 
 
-def _domains(said: Mapping[str, str]) -> list[str]:
-    """Return areas: one alone where in and out agree, else each with its side."""
+def areas_of(said: Mapping[str, str]) -> list[str]:
+    """Return areas: one alone where in and out agree, else each with its side.
+
+    Args:
+        said: what the document and the time series say, by names of elements.
+    """
     areas: dict[str, str] = {}
     for name, area in said.items():
         if match := re.fullmatch(r"(.*?)_?domain\.mrid", name.lower()):

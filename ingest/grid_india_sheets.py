@@ -13,6 +13,7 @@ from ingest.contract import local_key
 from ingest.exchange import Answer
 from ingest.indian_texts import plain, ungrouped
 from ingest.packed import unpacked
+from ingest.table_rows import unended
 from ingest.verdicts import Verdict, drift
 from ingest.workbooks import BROKEN, check_size
 
@@ -84,6 +85,8 @@ def sheets(answer: Answer) -> list[list[list[str]]] | Verdict:
         rows = list(csv.reader(text.splitlines()))
     except csv.Error as error:
         return Verdict("malformed", f"the CSV cannot be read: {error}")
+    if unended(answer):
+        return Verdict("transient", "the last line is cut off")
     return [[[plain(cell) for cell in row] for row in rows]]
 
 

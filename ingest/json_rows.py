@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from ingest.batch import Rejected
 from ingest.cells import Cells
+from ingest.charsets import whole_letters
 from ingest.errors import InvalidFile, InvalidLayout
 from ingest.layout import UploadLayout
 from ingest.records import raw_records
@@ -97,7 +98,8 @@ def _descended(
             yield from _descended(member, rest, {**above, **extra}, path)
         return
     if not isinstance(found, Mapping) or step not in found:
-        there = ", ".join(map(repr, list(found)[:20])) if found else "nothing"
+        names = list(found)[:20] if isinstance(found, dict | list) else []
+        there = ", ".join(map(repr, names)) or "nothing"
         message = f"there is no {step!r} of {path!r} in the answer, but {there}"
         raise InvalidLayout(message)
     plain = {
@@ -272,7 +274,7 @@ def records_of(lines: Sequence[bytes], first: int) -> tuple[Sequence[int], list[
 def decoded(number: int, line: bytes) -> Any:
     """Return the decoded line, which may say NaN, or why it is none as a `Rejected`."""
     try:
-        return json.loads(line)
+        return whole_letters(json.loads(line))
     except (ValueError, RecursionError) as error:
         stood = line[:_QUOTED].decode(errors="replace").strip()
         return Rejected(number, "malformed_row", f"line {number}: {error}", stood)

@@ -17,6 +17,7 @@ import orjson
 from ingest.exchange import Answer
 from ingest.layout import UploadLayout
 from ingest.refusals import refused
+from ingest.table_rows import unended
 from ingest.verdicts import Verdict, decoded, drift, general, markup, retry_after_s
 
 BLOCKS: Mapping[str, str] = {"minutely_15": "PT15M", "hourly": "PT1H", "daily": "P1D"}
@@ -126,6 +127,8 @@ def tables(
     with answer.open() as body:
         head = body.read(16).removeprefix(BOM_UTF8)
     if head.startswith((b"latitude,", b"location_id,")):
+        if unended(answer):
+            return Verdict("transient", "the last line is cut off")
         text = answer.body.decode("utf-8-sig", errors="replace")
         found = _csv_tables(text, list(asked))
     else:
@@ -241,22 +244,12 @@ def _csv_tables(text: str, blocks: list[str]) -> list[Table] | Verdict:
     if len(rest) != len(blocks):
         detail = f"{len(blocks)} tables of values were asked for, {len(rest)} came"
         return Verdict("malformed", detail)
-    if _breaks_off(text, headers):
-        return Verdict("transient", "the last line is cut off")
     offsets = [_whole(place.get("utc_offset_seconds")) for place in places]
     return [
         table
         for block, header, rows in zip(blocks, headers, rest, strict=True)
         for table in _csv_block(block, header, rows, offsets)
     ]
-
-
-def _breaks_off(text: str, headers: Sequence[Sequence[str]]) -> bool:
-    """Return whether the last line has no end and lacks cells."""
-    if text.endswith("\n") or not headers:
-        return False
-    last = next(csv.reader([text.rpartition("\n")[2]]), [])
-    return len(last) < len(headers[-1])
 
 
 def _rows(part: str) -> list[dict[str | Any, Any]]:

@@ -38,4 +38,6 @@ def unpacked(answer: Answer) -> Answer:
                     found.write(piece)
         except (EOFError, OSError, zlib.error):
             answer = replace(answer, whole=False)
-    return replace(answer, content=found.getvalue(), path=None)
+    of_the_packed = ("content-encoding", "content-length")
+    headers = {n: text for n, text in answer.headers.items() if n not in of_the_packed}
+    return replace(answer, headers=headers, content=found.getvalue(), path=None)

@@ -10,7 +10,7 @@ from ingest.exchange import Answer
 from ingest.refusals import refusal
 from ingest.settlements import Settlements, Shape, canonical, shape_of
 from ingest.stream import TextBytes
-from ingest.table_rows import ends, ends_short, opened
+from ingest.table_rows import ends, ends_short, header_cut, opened, unended
 from ingest.verdicts import OK, Verdict, drift
 from ingest.workbooks import workbook_cells
 
@@ -40,13 +40,16 @@ class SettlementText:
             return Page(_unreadable(self.answer, error))
         shape = shape_of(header, self.shapes)
         if shape is None:
-            return Page(refusal(self.answer) or unknown(header, self.shapes))
+            cut_off = refusal(self.answer) or header_cut(self.answer)
+            return Page(cut_off or unknown(header, self.shapes))
+        # Quotes tell whether a last cell is whole; pipes and headers do not.
+        plain = delimiter == _PIPE or not has_rows
+        if (plain and unended(self.answer)) or ends_short(self.answer, delimiter):
+            return Page(Verdict("transient", "the last line is cut off"))
         if not has_rows:
             return Page(Verdict("empty", "a header without rows"))
         if not shape.stored:
             return Page(Verdict("ignored", "the rows of this file are no series"))
-        if ends_short(self.answer, delimiter):
-            return Page(Verdict("transient", "the last line is cut off"))
         return self._rows(header, shape, delimiter)
 
     def _rows(self, header: list[str], shape: Shape, delimiter: str) -> Page:

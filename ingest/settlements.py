@@ -7,7 +7,7 @@ names a contract becomes its key, so that files with other columns beside say th
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import lru_cache, reduce
 from zoneinfo import ZoneInfo
@@ -166,14 +166,15 @@ class Settlements:
                 continue
             own = joined([keys, slug(name) or name]) if number else keys
             numbers = parse_values(columns[name], layout)
-            rejected: Iterable[Rejected] = () if number else cells.rejected
-            faults = [
-                *_faults(columns[shape.day], days, keys),
-                *_of(numbers, columns[name]),
-            ]
-            yield _batch(
-                cells, own, days, numbers, (rejected, () if number else faults)
-            )
+            said: tuple[Iterable[Rejected], list[Told]]
+            if number:
+                # What is wrong with day and name has been said with the first price.
+                said = (), list(_named(numbers, columns[name], name))
+            else:
+                mine = _of(numbers, columns[name])
+                told = [*_faults(columns[shape.day], days, keys), *mine]
+                said = cells.rejected, told
+            yield _batch(cells, own, days, numbers, said)
 
     def _keys(self, columns: Columns, count: int) -> pa.StringArray:
         parts: list[pa.Array | str] = list(self.shape.prefix)
@@ -213,6 +214,16 @@ def _faults(day: pa.Array, days: pa.Array, keys: pa.Array) -> Iterator[Told]:
 
 def _of(numbers: Numbers, column: pa.Array) -> Iterator[Told]:
     yield from ((column, fault) for fault in numbers.faults)
+
+
+def _named(numbers: Numbers, column: pa.Array, name: str) -> Iterator[Told]:
+    """Yield the faults of a further column, which say its name."""
+    for fault in numbers.faults:
+        yield column, replace(fault, explain=_of_column(fault, name))
+
+
+def _of_column(fault: Fault, name: str) -> Callable[[str], str]:
+    return lambda text: f"{fault.explain(text)} (column {name})"
 
 
 def _explain_day(text: str) -> str:

@@ -144,6 +144,8 @@ class _Messages:
             return None
         if kind == "STATE":
             self.state = message.get("value")
+        if kind == "BATCH" and message.get("stream") == self._stream:
+            self.confused = "the tap wrote its records to files: turn off its batches"
         if kind != "RECORD" or message.get("stream") != self._stream:
             return None
         try:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import reduce
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -88,16 +89,17 @@ def _raws(cells: Cells, layout: TableLayout, moment: datetime) -> Iterator[RawRo
 
 def _keys(cells: Cells, layout: TableLayout, value_column: str) -> pa.Array:
     many = len(layout.value_columns) > 1
-    parts: list[pa.Array | str] = [
-        part(cells.columns[name]) for name in layout.series_columns
-    ]
+    named = [part(cells.columns[name]) for name in layout.series_columns]
+    parts: list[pa.Array | str] = list(named)
     if layout.series_key is not None:
         parts.insert(0, layout.series_key)
     if many or not parts:
         parts.append(slug(value_column) or "value")
-    if layout.series_columns:
-        return joined(parts)
-    return pa.repeat(pa.scalar(".".join(parts), pa.string()), len(cells.row_no))
+    if not named:
+        return pa.repeat(pa.scalar(".".join(parts), pa.string()), len(cells.row_no))
+    # Without a name, the rest of a key would be that of another series.
+    there = reduce(pc.or_, (column.is_valid() for column in named))
+    return pc.if_else(there, joined(parts), pa.scalar(None, pa.string()))
 
 
 def _times(cells: Cells, layout: TableLayout, moment: datetime) -> pa.Array:

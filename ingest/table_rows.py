@@ -123,7 +123,9 @@ class TableBody:
             if first is not None:
                 next(batches([first], layout=self.layout, moment=self.moment), None)
         except InvalidLayout as error:
-            return self._refused() or Verdict("schema_drift", error.detail)
+            cut_off = header_cut(self.answer) if self.format == "csv" else None
+            drifted = cut_off or Verdict("schema_drift", error.detail)
+            return self._refused() or drifted
         except InvalidFile as error:
             cut_short = isinstance(error.__cause__, EOFError)
             cls: Class = "transient" if cut_short else "malformed"
@@ -185,6 +187,29 @@ def ends_short(answer: Answer, delimiter: str) -> bool:
     except (InvalidFile, csv.Error):
         return False  # what is wrong with it is said by who reads it
     return len(cells) < len(header)
+
+
+def unended(answer: Answer) -> bool:
+    """Return whether the last line of a text has no end, and no length was declared.
+
+    For files that programs write, which end every line.
+    """
+    head, tail, _ = ends(answer)
+    if head in (_GZIP, b"PK") or "content-length" in answer.headers:
+        return False
+    return not tail.rstrip(b"\0").endswith((b"\n", b"\r"))
+
+
+def header_cut(answer: Answer) -> Verdict | None:
+    """Return the verdict on a text of one line that has no end, else None.
+
+    For headers that lack something: they may have broken off before it.
+    """
+    head, _, size = ends(answer)
+    if head == _GZIP or size > _TAIL or "content-length" in answer.headers:
+        return None
+    ended = re.search(rb"[\r\n]", answer.body)
+    return None if ended else Verdict("transient", "the header is cut off")
 
 
 def _ends_in_quotes(answer: Answer) -> bool:

@@ -16,7 +16,7 @@ _DATE = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
 _CLOCK = r"[T ]([01]\d|2[0-3])"
 _REST = r"(:[0-5]\d(\.\d{1,6})?)?"
 _NAIVE = _DATE + r"(" + _CLOCK + r"(:[0-5]\d" + _REST + r")?)?$"
-_AWARE = _DATE + _CLOCK + r":[0-5]\d" + _REST + r"(Z|[+-]\d{2}(:?[0-5]\d)?)$"
+_AWARE = _DATE + _CLOCK + r"(:[0-5]\d" + _REST + r")?(Z|[+-]\d{2}(:?[0-5]\d)?)$"
 _DAY = timedelta(days=1)
 _FIRST = datetime(1, 1, 1, tzinfo=UTC)
 _LAST = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)

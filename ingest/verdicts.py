@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 
 import orjson
 
-from ingest.charsets import charset
+from ingest.charsets import charset, whole_letters
 from ingest.exchange import Answer
 from ingest.packed import MOST_UNPACKED, unpacked
 from ingest.sayings import said
@@ -51,6 +51,12 @@ LASTING: frozenset[Class] = frozenset({"auth", "config", "schema_drift"})
 MOST_JSON = MOST_UNPACKED
 """Bytes of JSON that are read at once: decoded they take several times as much."""
 
+_VAGUE: Mapping[int, tuple[Class, ...]] = {
+    400: ("rate_limited", "auth"),
+    403: ("rate_limited",),
+}
+"""Statuses that stand for many things, and what their words may say instead."""
+
 _TEXT = 300
 _HEAD = 65_536
 _MARKUP = re.compile(
@@ -73,8 +79,14 @@ class Verdict:
 
 OK = Verdict("ok")
 
+_BESIDE_DATA: Mapping[int, Verdict] = {
+    202: Verdict("not_available", "the source is still at work on it"),
+    204: Verdict("empty", "no content"),
+    206: Verdict("transient", "only a part of it came"),
+}
+"""Good statuses whose body is no data, or not all of it."""
+
 _BY_STATUS: Mapping[int, Class] = {
-    204: "empty",
     304: "unchanged",
     401: "auth",
     403: "auth",
@@ -89,7 +101,8 @@ _BY_STATUS: Mapping[int, Class] = {
 def general(answer: Answer) -> Verdict | None:
     """Return what status and transfer alone say, or None for a whole answer of 2xx.
 
-    An answer of 204 has no content, which is all that there is to read.
+    Some of 2xx hold no data, or not all: 204 has no content, which is all that there is
+    to read. A refusal of 400 or 403 may say that a key is missing, or a limit reached.
 
     Example:
         >>> from datetime import UTC, datetime
@@ -98,15 +111,33 @@ def general(answer: Answer) -> Verdict | None:
     """
     status = answer.status
     if status < 300:  # noqa: PLR2004 - these are HTTP's own numbers
-        if not answer.whole:
+        if not answer.whole or _is_short(answer):
             return Verdict("transient", "the answer was cut off")
-        return Verdict("empty", "no content") if status in _BY_STATUS else None
-    cls = of_status(status) or "config"
+        return _BESIDE_DATA.get(status)
+    cls = _in_words(answer) or of_status(status) or "config"
     if cls == "unchanged":
         return Verdict(cls)
     if status < 400:  # noqa: PLR2004
         return Verdict(cls, f"redirected to {answer.headers.get('location')}")
     return Verdict(cls, told(answer), retry_after_s(answer))
+
+
+def _in_words(answer: Answer) -> Class | None:
+    """Return what the words of a refusal mean whose status means many things."""
+    if answer.status not in _VAGUE:
+        return None
+    meant = said(told(answer))
+    return meant if meant in _VAGUE[answer.status] else None
+
+
+def _is_short(answer: Answer) -> bool:
+    """Return whether a body has fewer bytes than were declared of it."""
+    length = answer.headers.get("content-length", "")
+    coded = "content-encoding" in answer.headers
+    if coded or not length.isdecimal() or answer.status == 204:  # noqa: PLR2004
+        return False
+    with answer.open() as stream:
+        return stream.seek(0, io.SEEK_END) < int(length)
 
 
 def of_status(status: int) -> Class | None:
@@ -133,7 +164,8 @@ def markup(answer: Answer) -> Verdict | None:
     text = words(head[:4_096])
     if _PASSWORD.search(head):
         return Verdict("auth", f"a page to log in came instead of data: {text}")
-    return Verdict("transient", f"a page came instead of data: {text}")
+    cls: Class = "rate_limited" if said(text) == "rate_limited" else "transient"
+    return Verdict(cls, f"a page came instead of data: {text}", retry_after_s(answer))
 
 
 def decoded(answer: Answer) -> Any:
@@ -164,7 +196,7 @@ def _leniently(answer: Answer) -> Any:
         return page
     body, name = answer.body, charset(answer)
     try:
-        return json.loads(body if name is None else body.decode(name))
+        return whole_letters(json.loads(body if name is None else body.decode(name)))
     except UnicodeDecodeError as error:
         cut_off = error.end >= len(body)
         detail = f"the JSON is not {error.encoding} text: {error}"

@@ -255,7 +255,7 @@ class Entsoe:
                 found = read_documents(body, curves)
         except Refusal as refusal:
             return Page(_with_wait(general(answer)) or refusal.verdict)
-        verdict = _judged(answer, found)
+        verdict = _judged(answer, found, request.place.get("area"))
         if verdict.cls != "ok":
             return Page(verdict)
         follow = self._next(request, found)
@@ -322,10 +322,13 @@ def _outside(answer: Answer) -> Verdict | None:
     return None
 
 
-def _judged(answer: Answer, found: Found) -> Verdict:
+def _judged(answer: Answer, found: Found, asked: object) -> Verdict:
     """Weigh what a document says against the status it came with."""
     if answer.status >= _BAD_REQUEST and found.verdict.cls == "ok":
         return general(answer) or found.verdict
+    if found.verdict.cls == "ok" and not found.placed and asked:
+        # Without it, the series of all areas would have one name.
+        return Verdict("schema_drift", f"a series names no area, {asked} was asked")
     if answer.status >= _SERVER and found.verdict.cls == "config":
         return Verdict("transient", found.verdict.detail, _WAIT_S)
     return found.verdict

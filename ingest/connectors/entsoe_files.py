@@ -30,7 +30,7 @@ from ingest.entsoe_zip import Refusal
 from ingest.errors import IngestError
 from ingest.exchange import Answer, Request, secret
 from ingest.refusals import refusal, refused
-from ingest.table_rows import ends_short
+from ingest.table_rows import header_cut, unended
 from ingest.verdicts import OK, Class, Verdict, decoded, general, markup
 
 _PAGE_SIZE = 5_000
@@ -210,7 +210,7 @@ class EntsoeFiles:
         try:
             header = header_names(answer)
             bare = not has_rows(answer)
-            short = ends_short(answer, "\t")
+            short = unended(answer)
         except Refusal as unsafe:
             return Page(unsafe.verdict)
         except IngestError as error:
@@ -221,7 +221,8 @@ class EntsoeFiles:
         if verdict is None and short:
             verdict = Verdict("transient", "the last line is cut off")
         if verdict is not None:
-            return Page(refusal(answer) or verdict, drift=changes)
+            told = refusal(answer) or header_cut(answer)
+            return Page(told or verdict, drift=changes)
         config = self.config
         rows = Rows(
             header, dataset=config.dataset, areas=config.areas, partition=partition

@@ -124,9 +124,9 @@ class Nws:
         station = str(request.place.get("station") or "")
         reader = _Reader(self.config.quantities, partition, station)
         raw = reader.raw(features)
-        drifted = _drifted(features, self.config.quantities) or reader.drift
-        if drifted is not None:
-            return Page(drifted)
+        gone = _drifted(features, self.config.quantities) or reader.drift
+        if gone is not None:
+            return Page(gone)
         return Page(
             OK,
             parse([raw], layout=_LAYOUT),
@@ -260,7 +260,7 @@ class _Reader:
             self.drift = Verdict("schema_drift", detail)
         text = value if isinstance(value, str) else json.dumps(value)
         mark = quantity.get("qualityControl")
-        if mark in _FAILED:
+        if isinstance(mark, str) and mark in _FAILED:
             detail = f"{name} {text} is marked {mark}: it failed a check"
             return Rejected(number, "flagged", detail)
         return text

@@ -224,7 +224,12 @@ def page(
 
     def key_of(table: Table, variable: str) -> str:
         name, _ = lead(variable) if issue else (variable, 0)
-        end = "daily" if table.block == "daily" else None
+        # Quarters of an hour have its names; only both together need telling apart.
+        apart = table.block == "daily" or (
+            table.block == "minutely_15"
+            and variable in config.variables.get("hourly", ())
+        )
+        end = table.block if apart else None
         return local_key(places[table.place].name, name, end)
 
     said = OK if says_anything(read) else Verdict("empty", "every value is null")

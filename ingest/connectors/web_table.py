@@ -179,8 +179,8 @@ class WebTable:
             return found
         columns = config.layout.columns
         grid = chosen(found, caption=config.caption, columns=columns)
-        if isinstance(grid, Verdict) and (page := markup(answer)) is not None:
-            return page if page.cls == "auth" else grid
+        if isinstance(grid, Verdict):
+            return _instead(answer) or grid
         if isinstance(grid, Verdict) or config.fingerprint is None:
             return grid
         if config.fingerprint != grid.fingerprint:
@@ -246,6 +246,16 @@ class WebTable:
         numbers = pa.array([row.number for row in whole], pa.int64())
         cells = Cells(columns, numbers, rejected)
         yield from batches([cells], layout=self._layout, moment=moment)
+
+
+def _instead(answer: Answer) -> Verdict | None:
+    """Return what a page without the table is, if it is not another page altogether."""
+    page, lowered = markup(answer), answer.body.lower()
+    if page is not None and page.cls == "auth":
+        return page
+    if b"<html" in lowered and b"</html" not in lowered:
+        return Verdict("transient", "the page is cut off")
+    return None
 
 
 def _of_width(row: Row, width: int) -> Rejected:

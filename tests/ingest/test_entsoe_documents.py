@@ -249,3 +249,20 @@ def test_a_document_may_be_written_in_utf_16():
     plain = document(point(1, 5)).body.decode()
     body = f'<?xml version="1.0" encoding="UTF-16"?>{plain}'.encode("utf-16")
     assert counted(read(made(body))) == ("ok", 3, 0, 0)
+
+
+def test_a_document_that_does_not_say_its_type_names_no_series():
+    body = document(point(1, 5)).body.replace(b"<type>A65</type>", b"")
+    assert counted(read(made(body))) == ("schema_drift", 0, 0, 0)
+
+
+def test_a_series_that_names_no_area_is_none_of_the_area_that_was_asked():
+    connector = Entsoe(EntsoeConfig(document="A44", areas=("10YBE----------2",)))
+    (answer,) = connector.example().answers
+    window = connector.example().partition
+    (request,) = connector.requests(window)
+    assert connector.read(request, answer, window).verdict.cls == "ok"
+    renamed = made(answer.body.replace(b"_Domain.mRID", b"_Area.mRID"))
+    page = connector.read(request, renamed, window)
+    assert counted(page) == ("schema_drift", 0, 0, 0)
+    assert "names no area" in page.verdict.detail

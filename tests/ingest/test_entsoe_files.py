@@ -67,8 +67,10 @@ def test_the_sample_of_a_listing_leads_to_the_file_of_the_month():
 @pytest.mark.parametrize(
     ("body", "cls"),
     [
-        (HEAD.replace("UpdateTime(UTC)", "Updated"), "schema_drift"),
-        (HEAD.replace("TotalLoad[MW]", "TotalLoad"), "schema_drift"),
+        (HEAD.replace("UpdateTime(UTC)", "Updated") + "\n", "schema_drift"),
+        (HEAD.replace("TotalLoad[MW]", "TotalLoad") + "\n", "schema_drift"),
+        (HEAD[:-9], "transient"),
+        (HEAD, "transient"),
         ("", "malformed"),
         ("{", "transient"),
         ('{"error": "moved"}', "schema_drift"),

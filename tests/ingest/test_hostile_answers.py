@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest import verdicts, workbooks
+from ingest.connectors import connectors
 from ingest.connectors.data_gov_in import DataGovIn
 from ingest.connectors.india_load_despatch import (
     IndiaLoadDespatch,
@@ -174,3 +175,79 @@ def test_a_workbook_that_would_fill_the_memory_is_not_unpacked(monkeypatch):
     assert workbooks.is_workbook(answer)
     with pytest.raises(InvalidFile, match="unpacked it has 2000 bytes"):
         workbooks.workbook_cells(answer)
+
+
+def asked(name):
+    """Return a connector and its example, with the question of each answer."""
+    kind = connectors()[name]
+    example = kind.example()
+    reader = kind(example.config)
+    (request, *_) = reader.requests(example.partition)
+    found = []
+    for answer in example.answers:
+        found.append((request, answer))
+        follow = reader.read(request, answer, example.partition).follow
+        request = follow[-1] if follow else request
+    return reader, example.partition, found
+
+
+def held(page):
+    return {
+        (row["series_key"], row["ts"], row["value"])
+        for batch in page.batches
+        for row in batch.rows.to_pylist()
+    }
+
+
+@pytest.mark.parametrize("name", sorted(connectors()))
+def test_an_answer_that_breaks_off_holds_no_row_that_the_whole_one_lacks(name):
+    reader, partition, found = asked(name)
+    for request, answer in found:
+        whole = held(reader.read(request, answer, partition))
+        for end in range(len(answer.body)):
+            cut_off = replace(answer, content=answer.body[:end])
+            page = reader.read(request, cut_off, partition)
+            assert held(page) <= whole, answer.body[:end]
+
+
+@pytest.mark.parametrize("name", sorted(connectors()))
+@settings(max_examples=25, deadline=None)
+@given(chance=st.data())
+def test_any_part_of_the_json_of_any_source_may_be_anything(name, chance):
+    reader, partition, found = asked(name)
+    request, answer = chance.draw(st.sampled_from(found))
+    try:
+        document = json.loads(answer.body)
+    except ValueError:
+        return  # no JSON: other tests cut and pack it
+    path = chance.draw(st.sampled_from(list(places(document))))
+    changed = replaced(document, path, chance.draw(ODD))
+    page = reader.read(
+        request, replace(answer, content=json.dumps(changed).encode()), partition
+    )
+    assert page.verdict.cls in CLASSES
+    for batch in page.batches:
+        batch.rows.validate(full=True)
+
+
+@pytest.mark.parametrize("odd", [True, 1.5, "x", None])
+def test_a_document_that_is_no_object_leads_to_no_rows(odd):
+    reader, partition, ((request, _), *_) = asked("http_table")
+    page = reader.read(request, made(json.dumps(odd)), partition)
+    assert page.verdict.cls == "schema_drift"
+
+
+def test_a_mark_of_quality_that_is_no_text_is_no_mark():
+    reader, partition, ((request, answer), *_) = asked("nws")
+    body = answer.body.replace(b'"qualityControl": "V"', b'"qualityControl": {}')
+    page = reader.read(request, made(body), partition)
+    assert len(held(page)) == 1
+
+
+def test_half_characters_of_json_are_marks():
+    for name in ("cdo", "http_table", "ncei", "nws"):
+        reader, partition, ((request, answer), *_) = asked(name)
+        body = answer.body.replace(b'"2026', b'"\\ud8002026')
+        page = reader.read(request, made(body), partition)
+        assert held(page) == set()
+        assert page.verdict.cls == "ok"

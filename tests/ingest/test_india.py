@@ -340,3 +340,9 @@ def test_a_centre_that_drifts_stops_at_once():
 @pytest.mark.parametrize("body", [b"", gzip.compress(b"A. x")[:-4]])
 def test_a_report_of_nothing_is_asked_for_again(body):
     assert counted(report(made(body)))[:2] == ("transient", 0)
+
+
+def test_a_report_that_breaks_off_gives_no_half_a_figure():
+    body = GridIndiaPsp.example().answers[-1].body
+    for end in (body.index(b"1420") + 2, len(body) - 5, len(body) - 1):
+        assert counted(report(made(body[:end])))[:2] == ("transient", 0)

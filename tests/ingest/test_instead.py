@@ -152,7 +152,14 @@ def test_a_short_body_of_words_or_json_may_be_an_error():
 
 @pytest.mark.parametrize(
     ("status", "cls"),
-    [(204, "empty"), (423, "transient"), (425, "transient"), (418, "config")],
+    [
+        (202, "not_available"),
+        (204, "empty"),
+        (206, "transient"),
+        (418, "config"),
+        (423, "transient"),
+        (425, "transient"),
+    ],
 )
 def test_a_status_means_by_itself(status, cls):
     assert general(made(b"", status)).cls == cls
@@ -179,6 +186,8 @@ def test_json_of_an_undeclared_charset_is_malformed_and_not_asked_for_again():
 
 def test_a_page_needs_no_password_to_be_one():
     assert markup(made(AWAY)).cls == "transient"
+    limit = made(b"<html><h1>Too many requests</h1></html>", retry_after="9")
+    assert (markup(limit).cls, markup(limit).wait_s) == ("rate_limited", 9.0)
     assert markup(made(b"<rows><row/></rows>")) is None
 
 
@@ -188,3 +197,20 @@ def test_a_page_needs_no_password_to_be_one():
 )
 def test_a_pause_may_be_a_part_of_a_second(text, wait_s):
     assert retry_after_s(made(b"", 429, retry_after=text)) == wait_s
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "cls"),
+    [
+        (403, "API rate limit exceeded for 192.0.2.1", "rate_limited"),
+        (403, "Forbidden", "auth"),
+        (400, "Quota exceeded", "rate_limited"),
+        (400, '{"error": "Invalid API key"}', "auth"),
+        (400, "no such column; try again", "config"),
+        (404, "Invalid API key", "config"),
+        (401, "rate limit", "auth"),
+    ],
+)
+def test_a_status_of_many_meanings_is_told_by_words(status, text, cls):
+    verdict = general(made(text, status, retry_after="7"))
+    assert (verdict.cls, verdict.detail, verdict.wait_s) == (cls, text, 7.0)

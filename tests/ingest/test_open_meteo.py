@@ -161,8 +161,8 @@ def test_metadata_of_another_shape_date_nothing(body, cls):
         ('{"hourly": {"time": [0], "temperature_2m": [', "transient"),
         ("latitude,longitude\n1,2\n", "malformed"),
         ("latitude,longitude\n1,2\n\ntime,rain (mm)\n1,2\n", "schema_drift"),
-        (f'latitude,\n1,2\n\ntime,x (C)\n0,"{"x" * 200_000}', "malformed"),
-        ("latitude,longitude\n\n\n1,2", "malformed"),
+        (f'latitude,\n1,2\n\ntime,x (C)\n0,"{"x" * 200_000}\n', "malformed"),
+        ("latitude,longitude\n\n\n1,2\n", "malformed"),
     ],
 )
 def test_answers_of_another_shape_are_not_read(body, cls):
@@ -253,3 +253,17 @@ def test_a_csv_that_breaks_off_gives_no_half_a_value():
     reader = archive(format="csv", hourly=(HEAT, "rain"))
     page = read(reader, made(told, content_type="text/csv"))
     assert counted(page) == ("transient", 0, 0, 0)
+
+
+def test_a_variable_by_the_hour_and_by_its_quarter_is_two_series():
+    table = {"time": ["2026-01-10T00:00"], "rain": [1]}
+    body = {"utc_offset_seconds": 0, "hourly": table, "minutely_15": table}
+    page = read(
+        archive(hourly=("rain",), minutely_15=("rain",)), made(json.dumps(body))
+    )
+    assert [key for key, *_ in rows([page])] == [
+        "berlin.rain",
+        "berlin.rain.minutely_15",
+    ]
+    page = read(archive(hourly=(), minutely_15=("rain",)), made(json.dumps(body)))
+    assert [key for key, *_ in rows([page])] == ["berlin.rain"]

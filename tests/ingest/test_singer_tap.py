@@ -196,3 +196,11 @@ def test_a_tap_that_babbles_on_is_ended_at_once(world, tmp_path):
     endless = source(settings={"floods": True}).requests(WINDOW)[0]
     found = carrier(tmp_path, wire=Wire(total_s=20)).send(endless)
     assert (found.status, found.body[:21]) == (502, b"the tap wrote what is")
+
+
+def test_records_that_a_tap_writes_to_files_are_not_passed_over(world, tmp_path):
+    truth, source = world
+    with pytest.raises(Refused, match="turn off its batches"):
+        read(source(settings={"batches": "load"}), carrier(tmp_path))
+    found = read(source(settings={"batches": "other"}), carrier(tmp_path))
+    assert rows(found) == told(truth)

@@ -68,3 +68,32 @@ def test_text_of_two_bytes_a_letter_may_lack_the_end_of_its_last_line():
     answer = made(body, content_type="text/csv; charset=utf-16")
     layout = TableLayout(**DAYS.model_dump())
     assert counted(read(table(layout=layout), answer)) == ("ok", 2, 0, 0)
+
+
+def test_values_of_a_row_without_a_name_are_of_no_series():
+    layout = TableLayout(
+        series_columns=("zone", "part"), value_columns=("a", "b"), timezone="UTC"
+    )
+    body = b"ts,zone,part,a,b\n2026-01-10,Z,,1,2\n2026-01-11,,,3,4\n"
+    page = read(table(layout=layout), made(body))
+    found = [(key, value) for key, _, value, _ in rows([page])]
+    assert found == [("z.a", 1.0), ("z.b", 2.0)]
+    assert codes(read(table(layout=layout), made(body))) == [(2, "bad_key")]
+
+
+def test_a_header_that_breaks_off_is_no_other_table():
+    assert read(table(layout=DAYS), made("t,")).verdict.cls == "transient"
+    assert read(table(layout=DAYS), made("t,w\n")).verdict.cls == "schema_drift"
+    declared = made("t,w", content_length="3")
+    assert read(table(layout=DAYS), declared).verdict.cls == "schema_drift"
+
+
+def test_fewer_bytes_than_were_declared_are_cut_off():
+    body = b"t,v\n2026-01-10,1\n"
+    whole = made(body, content_length=str(len(body)))
+    assert counted(read(table(layout=DAYS), whole)) == ("ok", 1, 0, 0)
+    for more in (1, 1_000):
+        short = made(body, content_length=str(len(body) + more))
+        assert counted(read(table(layout=DAYS), short)) == ("transient", 0, 0, 0)
+    packed = made(body, content_length="1000", content_encoding="gzip")
+    assert counted(read(table(layout=DAYS), packed)) == ("ok", 1, 0, 0)

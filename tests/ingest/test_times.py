@@ -237,3 +237,14 @@ def test_dates_are_midnights_of_the_declared_zone():
 def test_a_column_of_integers_is_not_taken_for_epoch_seconds():
     with pytest.raises(InvalidLayout, match="epoch seconds are not accepted"):
         parse_times(pa.array([1_577_836_800]), UploadLayout("parquet"))
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-01-01T05Z", "2026-01-01T05+01", "2026-01-01 05"]
+)
+def test_what_a_time_means_does_not_hang_on_the_rows_beside_it(text):
+    layout = UploadLayout("csv", series_key="x", timezone="UTC")
+    alone = parse_times(pa.array([text]), layout).instants.to_pylist()
+    beside = parse_times(pa.array([text, "no time"]), layout).instants.to_pylist()
+    assert alone[0] is not None
+    assert beside == [*alone, None]

@@ -336,6 +336,11 @@ def test_a_page_that_asks_for_a_password_needs_a_person_unless_the_table_is_ther
     assert counted(page) == ("ok", 1, 0, 0)
 
 
+def test_a_page_that_breaks_off_before_the_table_is_asked_for_again():
+    assert read("<html><body><h1>Prices</h1>").verdict.cls == "transient"
+    assert read("<html><body><h1>Prices</h1></html>").verdict.cls == "schema_drift"
+
+
 def test_robots_without_content_allow_everything():
     connector = connected()
     (request,) = connector.requests(PAGE)

@@ -30,6 +30,8 @@ def main() -> int:
         if config["start_date"] <= row["ts"] < config.get("end_date", "9"):
             say(type="RECORD", stream="load", record=row)
             say(type="RECORD", stream="other", record=row)
+    if config.get("batches"):
+        say(type="BATCH", stream=config["batches"], manifest=["file:///rows.gz"])
     if config.get("babbles"):
         print("INFO: nearly done")
     say(type="STATE", value={"load": True})
