@@ -17,9 +17,11 @@ from embedded.demo_sources import story
 from embedded.platform import HomeInUse, NotReady, Platform, free_port
 from embedded.postgres import PostgresNotStarted
 from embedded.summary import summary
+from tasks.settings import InvalidSettings
 
 _TEND_EVERY_S = 0.5
 _SOURCES_PORT = 8090
+_TOLD = (CallFailed, HomeInUse, NotReady, PostgresNotStarted, InvalidSettings)
 
 
 def main(words: list[str]) -> int:
@@ -42,7 +44,7 @@ def main(words: list[str]) -> int:
                 time.sleep(_TEND_EVERY_S)
     except KeyboardInterrupt:
         print("\nEnding ...", flush=True)
-    except (CallFailed, HomeInUse, NotReady, PostgresNotStarted) as error:
+    except _TOLD as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     finally:

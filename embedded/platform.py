@@ -19,6 +19,7 @@ from embedded.client import Client
 from embedded.demo import HORIZON, TAG
 from embedded.postgres import Postgres, PostgresNotStarted
 from embedded.supervisor import Supervisor
+from tasks.settings import PREFIX, Settings
 
 _READY_WITHIN_S = 60.0
 _SWEEP_EVERY_S = 60.0
@@ -63,11 +64,17 @@ class Platform:
             home: the folder.
             port: of the HTTP door.
             tuned: settings of the doors that are not as usual.
+
+        Raises:
+            NotReady: the folder cannot be made.
         """
         self._tuned = dict(tuned or {})
         self._home = home
-        for part in ("logs", "artifacts", "broker"):
-            (home / part).mkdir(parents=True, exist_ok=True)
+        try:
+            for part in ("logs", "artifacts", "broker"):
+                (home / part).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise NotReady(f"{home} cannot be used: {error.strerror}") from error
         self._lock = (home / "lock").open("w")
         self._postgres = Postgres(home)
         self._port = free_port(port)
@@ -184,9 +191,9 @@ class Platform:
         chosen = {
             name: text
             for name, text in os.environ.items()
-            if name in _TUNABLE or name.startswith(("COVERAGE_", "FOREBAY_SOURCE_"))
+            if name.startswith(("COVERAGE_", PREFIX))
         }
-        return {
+        environ = {
             **passed,
             **chosen,
             "PYTHONUNBUFFERED": "1",
@@ -202,13 +209,8 @@ class Platform:
             "FOREBAY_FLOWER_URL": f"http://127.0.0.1:{self._flower_port}",
             **self._tuned,
         }
-
-
-_TUNABLE = {
-    "FOREBAY_LOG_LEVEL",
-    "FOREBAY_LEASE_S",
-    "FOREBAY_HEARTBEAT_S",
-}
+        Settings.from_environ(environ)  # rather than each child refusing it by itself
+        return environ
 
 
 def _sweep_events(messages: Path) -> None:

@@ -11,6 +11,8 @@ def summary(shown: Shown, *, base: str, key: str) -> str:
     """Return the summary as text of at most 88 columns."""
     result = shown.forecast["result"]
     lines = ["", *_ingested(shown.ingest["result"]), ""]
+    if shown.again:
+        lines[1:1] = ["It ran at an earlier start; this is what it found then.", ""]
     lines += [f"Day-ahead forecast ({HORIZON} hours), out of sample against the naive:"]
     lines += [f"  {_judged(item)}" for item in result["series"]]
     lines += ["", *_table(result["series"][0]), ""]

@@ -1,5 +1,7 @@
 """What the demo shows, from results as the API gives them."""
 
+from dataclasses import replace
+
 import pytest
 
 from embedded.client import CallFailed, Client
@@ -140,3 +142,10 @@ def test_a_path_too_long_for_a_socket_gets_one_elsewhere(tmp_path):
     server.start()
     assert str(deep) not in server.url
     server.stop()
+
+
+def test_a_demo_that_ran_before_says_that_it_did_not_run_again():
+    shown = _shown(_item())
+    assert "earlier start" not in summary(shown, base="http://here", key="k")
+    again = summary(replace(shown, again=True), base="http://here", key="k")
+    assert "It ran at an earlier start" in again
