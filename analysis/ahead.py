@@ -7,6 +7,8 @@ from collections.abc import Sequence
 _FORGETTING = 0.999
 # How little is known of the coefficients at first.
 _VAGUE = 100.0
+# The product of two such numbers is one still.
+_LARGEST = 1e150
 
 
 class Ahead:
@@ -47,7 +49,8 @@ class Ahead:
             return usual
         if far != far:  # noqa: PLR0124 - as above
             return usual + near
-        return usual + first * near + second * far + constant * self.unit
+        found = usual + first * near + second * far + constant * self.unit
+        return found if math.isfinite(found) else usual
 
     def learn(self, value: float) -> None:
         """Compare the value with what was expected of it, and learn from that."""
@@ -73,6 +76,9 @@ class Ahead:
         v = p[3] * a + p[4] * b + p[5] * c
         w = p[6] * a + p[7] * b + p[8] * c
         size = _FORGETTING + a * u + b * v + c * w
+        if not size < _LARGEST:
+            # A departure beside which all earlier ones are nothing teaches nothing.
+            return
         x, y, z = self.coefficients
         error = (target - x * a - y * b - z * c) / size
         self.coefficients = [x + u * error, y + v * error, z + w * error]

@@ -224,10 +224,11 @@ def _stretches(judged: Judged) -> list[Stretch]:
         if stop - start < SHORTEST_PIECE:
             level[start:stop] = np.nan
     found = list(find_stretches(level, season=judged.season))
-    width = judged.upper - judged.expected
-    # What hardly strays at all has no spread that could change.
-    usual = np.where(width > _NOISELESS * judged.spread, width, np.nan)
-    found += find_spread_changes((judged.values - judged.expected) / usual)
+    if judged.strays is not None:
+        width = judged.upper - judged.expected
+        # What hardly strays at all has no spread that could change.
+        noisy = width > _NOISELESS * judged.spread
+        found += find_spread_changes(np.where(noisy, judged.strays, np.nan))
     return [one for one in found if one.surprise >= _LEAST_LASTING]
 
 

@@ -1,5 +1,6 @@
 """How far the clock of a place is ahead of UTC, in steps of a series."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 Times = NDArray[np.datetime64]
 
 _HOUR_S, _SECOND_US = 3600.0, 1_000_000
+# Steps that are looked at in one go.
+_AT_ONCE = 250_000
 
 
 def clock_steps(time: np.datetime64, *, zone: ZoneInfo, step_s: float) -> int:
@@ -43,6 +46,34 @@ def all_clock_steps(
     found = np.empty(len(distinct), dtype=np.int64)
     _fill(found, distinct, (0, len(distinct) - 1), zone=zone, step_s=step_s)
     return np.asarray(found[places])
+
+
+def clock_changes(
+    steps: tuple[int, int, int], *, zone: ZoneInfo, step_s: float
+) -> Iterator[tuple[int, int]]:
+    """Yield at which of some steps the offset of the clock is another, and which.
+
+    Args:
+        steps: The first in microseconds since 1970, from one to the next, how many.
+        zone: Of the clock.
+        step_s: Seconds of a step.
+
+    Example:
+        >>> first = int(np.datetime64("2024-03-31", "us").astype(np.int64))
+        >>> berlin = ZoneInfo("Europe/Berlin")
+        >>> list(clock_changes((first, 3_600_000_000, 9), zone=berlin, step_s=3600.0))
+        [(0, 1), (1, 2)]
+    """
+    first, step, count = steps
+    last = None
+    for start in range(0, count, _AT_ONCE):
+        places = np.arange(start, min(count, start + _AT_ONCE))
+        times = (first + step * places).astype("datetime64[us]")
+        ahead = all_clock_steps(times, zone=zone, step_s=step_s)
+        for at in np.flatnonzero(np.diff(ahead, prepend=ahead[0] - 1)).tolist():
+            if ahead[at] != last:
+                last = int(ahead[at])
+                yield start + at, last
 
 
 def _fill(

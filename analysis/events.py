@@ -31,7 +31,8 @@ class Judged:
 
     `seasonal` is the repeating part of `expected`; `after` the step after the last;
     `unit` that of the values and `budget` the share of clean points outside;
-    `flagged` says which points are reported, where bounds are not all that counts.
+    `flagged` says which points are reported, where bounds are not all that counts;
+    `strays` are residuals over their scale as the past alone had them.
     """
 
     times: Times
@@ -46,6 +47,7 @@ class Judged:
     unit: str = ""
     budget: float = 1e-3
     flagged: NDArray[np.bool_] | None = None
+    strays: Floats | None = None
 
     @property
     def outside(self) -> NDArray[np.bool_]:

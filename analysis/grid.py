@@ -17,6 +17,8 @@ Times = NDArray[np.datetime64]
 _MOST_STEPS = 5_000_000
 # The squares of larger values, and their sums, are no numbers any more.
 _LARGEST = 1e150
+# Times at the beginning one of which is believed to be a step.
+_ANCHORS = 5
 _MONTHS = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?")
 
 
@@ -71,6 +73,40 @@ def put_on_grid(values: Floats, *, times: Times, frequency: str) -> Grid:
     filled[places] = values
     after = np.datetime64((pd.Timestamp(steps[-1]) + offset).to_datetime64(), "us")
     return Grid(times=steps, values=filled, after=after)
+
+
+def on_grid(times: Times, *, frequency: str) -> NDArray[np.bool_]:
+    """Say which times are steps of the grid that most of them share.
+
+    Args:
+        times: (n,) UTC, rising strictly.
+        frequency: Pandas offset or ISO 8601 duration.
+
+    Returns:
+        (n,) False for times between the steps.
+
+    Raises:
+        InvalidOptions: The frequency is not known.
+
+    Example:
+        >>> times = np.array(["2024-01-01T07:03", "2024-01-01T08", "2024-01-01T10"])
+        >>> on_grid(times.astype("datetime64[us]"), frequency="1h")
+        array([False,  True,  True])
+    """
+    offset = offset_of(frequency)
+    if isinstance(offset, pd.tseries.offsets.Tick):
+        step_us = max(offset.nanos // 1_000, 1)
+        phases = times.astype("datetime64[us]").astype(np.int64) % step_us
+        _, places, counts = np.unique(phases, return_inverse=True, return_counts=True)
+        return np.asarray(places == np.argmax(counts))
+    best = np.zeros(len(times), dtype=np.bool_)
+    # A calendar is counted from a time of its own: one of the first is taken as right.
+    for first in range(min(_ANCHORS, len(times))):
+        steps = _steps(times[first:], offset=offset, frequency=frequency)
+        fitting = np.isin(times, steps)
+        if fitting.sum() > best.sum():
+            best = fitting
+    return best
 
 
 def _checked(values: Floats, times: Times) -> tuple[Floats, Times]:

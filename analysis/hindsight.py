@@ -1,5 +1,6 @@
 """Every point of a series, judged with all others in sight."""
 
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -12,7 +13,7 @@ from analysis.events import Judged
 from analysis.grid import Grid
 from analysis.records import NO_SEASON, AnalysisOptions
 from analysis.remarks import FEWEST
-from analysis.robust import rounding_floor
+from analysis.robust import rounding_floor, spread
 from analysis.seasons import LEAST_CYCLES, find_seasons
 from analysis.spans import Apart, spans_apart
 
@@ -66,6 +67,7 @@ def judge(grid: Grid, options: AnalysisOptions) -> tuple[Judged, list[str]]:
         unit=options.unit,
         budget=options.budget,
         flagged=_strangest(outside, score, share=options.most_anomalous_share),
+        strays=_strays(known, times=grid.times, seasons=seasons, options=options),
     )
     return judged, remarks
 
@@ -91,18 +93,53 @@ def choose_seasons(
 def _baseline(
     known: Floats, *, times: Times, seasons: tuple[int, ...], options: AnalysisOptions
 ) -> Baseline:
-    detect = find_detector(options.detector)
     if np.isfinite(known).sum() < FEWEST:
         nothing = np.full(len(known), np.nan)
         return Baseline(nothing, nothing, np.zeros(len(known)))
+    found = _detected(known, times=times, seasons=seasons, options=options)
+    blind = np.isnan(found.expected)
+    if not blind.any():
+        return found
+    # Where too little is around, all that is present says what to expect.
+    middle = float(np.nanmedian(known))
+    scale = max(spread(known - middle), rounding_floor(known))
+    return replace(
+        found,
+        expected=np.where(blind, middle, found.expected),
+        scale=np.where(blind, scale, found.scale),
+    )
+
+
+def _strays(
+    known: Floats, *, times: Times, seasons: tuple[int, ...], options: AnalysisOptions
+) -> Floats:
+    """Return residuals over their scale, of expectations from the past alone.
+
+    Cycles to come would spread their noise over the time before them.
+    """
+    if np.isfinite(known).sum() < FEWEST:
+        return np.full(len(known), np.nan)
+    past = _detected(known, times=times, seasons=seasons, options=options, causal=True)
+    return np.asarray((known - past.expected) / past.scale)
+
+
+def _detected(
+    known: Floats,
+    *,
+    times: Times,
+    seasons: tuple[int, ...],
+    options: AnalysisOptions,
+    causal: bool = False,
+) -> Baseline:
+    detect = find_detector(options.detector)
     if options.time_zone is None or not seasons:
-        return detect(known, seasons=seasons, causal=False)
+        return detect(known, seasons=seasons, causal=causal)
     places = _clock_places(times, zone=options.time_zone)
     by_clock = np.full(int(places.max()) + 1, np.nan)
     present = np.isfinite(known)
     # An hour that the clock has twice is known by its later half.
     by_clock[places[present]] = known[present]
-    found = detect(by_clock, seasons=seasons, causal=False)
+    found = detect(by_clock, seasons=seasons, causal=causal)
     return Baseline(found.expected[places], found.scale[places], found.seasonal[places])
 
 

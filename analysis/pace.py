@@ -36,6 +36,38 @@ class Pace:
             return place + self.step
         return int((pd.Timestamp(place, unit="us") + self.offset).as_unit("us")._value)  # noqa: SLF001 - the only exact way to the number
 
+    def steps(self, start: int, stop: int, *, most: int) -> int | None:
+        """Return how many steps lead from one place to another, at most so many.
+
+        Returns:
+            None where no steps lead there, or too many.
+
+        Example:
+            >>> [Pace("1min").steps(0, stop, most=9) for stop in (180_000_000, 1)]
+            [3, None]
+        """
+        if self.step:
+            count, off = divmod(stop - start, self.step)
+            return count if count >= 0 and not off and count <= most else None
+        count = 0
+        while start < stop and count < most:
+            start, count = self.after(start), count + 1
+        return count if start == stop else None
+
+    def are_steps(
+        self, times: NDArray[np.datetime64], *, start: int, most: int
+    ) -> NDArray[np.bool_]:
+        """Say which rising times are steps from a place on, at most so many from it."""
+        if self.step:
+            places = times.astype("datetime64[us]").astype(np.int64)
+            count, off = np.divmod(places - start, self.step)
+            return np.asarray((count >= 0) & (off == 0) & (count <= most))
+        if not len(times):
+            return np.zeros(0, dtype=np.bool_)
+        first = pd.Timestamp(start, unit="us")
+        steps = pd.date_range(first, times[-1], freq=self.offset, unit="us")
+        return np.asarray(np.isin(times, steps.to_numpy()))
+
     def until(self, place: int, *, count: int) -> NDArray[np.datetime64]:
         """Return so many steps of which this one is the last."""
         if self.step:

@@ -56,10 +56,19 @@ class Past:
             del self.window[bisect_left(self.window, newest)]
             self.ring[(self.count - 1) % len(self.ring)] = math.nan
 
-    def tell_clock(self, ahead: int) -> None:
-        """Say by how many steps the clock of the next point is ahead of UTC."""
+    def pass_over(self, count: int) -> None:
+        """Let so many missing values come; all that is remembered must be missing."""
+        self.count += count
+
+    def tell_clock(self, ahead: int, *, later: int = 0) -> None:
+        """Say by how many steps the clock of a point to come is ahead of UTC.
+
+        Args:
+            ahead: by how many.
+            later: how many points come before it, 0 for the next one.
+        """
         if not self.clocks or self.clocks[0][1] != ahead:
-            self.clocks = [(self.count, ahead), *self.clocks[: _CLOCKS - 1]]
+            self.clocks = [(self.count + later, ahead), *self.clocks[: _CLOCKS - 1]]
 
     def back(self, steps: int) -> float:
         """Return the value so many steps before the newest; NaN when missing."""

@@ -48,7 +48,8 @@ def rank_points(values: Floats) -> Floats:
         step_rarity(filled),
     )
     total = np.sum([_standardised(view) for view in views], axis=0)
-    return _shares(_smear(total))
+    # The transform leaves rounding behind, which is no order.
+    return shares_below(np.round(_smear(total), 9))
 
 
 def _filled(values: Floats) -> Floats:
@@ -103,11 +104,14 @@ def _smear(total: Floats) -> Floats:
     return np.asarray(np.fft.irfft(product, size)[2 * reach : 2 * reach + len(total)])
 
 
-def _shares(total: Floats) -> Floats:
-    """Return mid-ranks as shares, so that equal points stay equal."""
-    # The transform leaves rounding behind, which is no order.
-    rounded = np.round(total, 9)
-    ascending = np.sort(rounded)
-    below = np.searchsorted(ascending, rounded, side="left")
-    upto = np.searchsorted(ascending, rounded, side="right")
-    return np.asarray((below + upto) / (2 * len(total)))
+def shares_below(numbers: Floats) -> Floats:
+    """Return mid-ranks as shares in (0, 1), so that equal numbers stay equal.
+
+    Example:
+        >>> shares_below(np.array([3.0, 1.0, 3.0, 9.0]))
+        array([0.5  , 0.125, 0.5  , 0.875])
+    """
+    ascending = np.sort(numbers)
+    below = np.searchsorted(ascending, numbers, side="left")
+    upto = np.searchsorted(ascending, numbers, side="right")
+    return np.asarray((below + upto) / (2 * len(numbers)))

@@ -32,6 +32,7 @@ _CHANCE = 0.005
 _MOST_APART = 1 / 200
 # Stands in for a spread of logarithms when all sizes are equal.
 _SMALLEST = 1e-12
+_LARGEST_RATIO = 1e100
 # The tail of a standard normal, fitted by the same quantiles: used when the bulk
 # has no width.
 _NORMAL_SHAPE, _NORMAL_UNIT = 1.33, 0.88
@@ -121,7 +122,7 @@ def _below_gap(peaks: Floats, count: int) -> float:
         power law distributions, doi:10.1140/epjst/e2012-01574-6.
     """
     most = min((len(peaks) - 1) // 2, max(1, int(_MOST_APART * count)))
-    spaces = np.arange(1, len(peaks)) * np.log(peaks[:-1] / peaks[1:])
+    spaces = np.arange(1, len(peaks)) * -np.diff(np.log(peaks))
     below = np.cumsum(spaces[::-1])[::-1][1 : most + 1]
     places = np.arange(1, most + 1)
     # The share of an exponential in a sum of them: no scale is needed.
@@ -150,7 +151,9 @@ def _fit_weibull(ascending: Floats) -> tuple[float, float]:
     if quantiles[0] <= 0 or quantiles[-1] <= quantiles[0]:
         return _NORMAL_SHAPE, _NORMAL_UNIT * max(1.0, float(quantiles[-1]))
     rarity = np.log(-np.log1p(-_BULK))
-    slope = float(np.polyfit(np.log(quantiles), rarity, 1)[0])
+    logs = np.log(quantiles / quantiles[-1])
+    away = logs - np.mean(logs)
+    slope = float(away @ (rarity - np.mean(rarity)) / max(away @ away, _SMALLEST**2))
     shape = float(np.clip(slope, *_SHAPES))
     # Anchored at the highest quantile, the one next to what is extrapolated.
     unit = float(quantiles[-1] / (-np.log1p(-_BULK[-1])) ** (1 / shape))
@@ -159,7 +162,9 @@ def _fit_weibull(ascending: Floats) -> tuple[float, float]:
 
 
 def _weibull(sizes: Floats, shape: float, unit: float) -> Floats:
-    return np.asarray((sizes / unit) ** shape / np.log(10))
+    # Larger ratios have no square, and are no more surprising to anybody.
+    ratio = np.minimum(sizes, _LARGEST_RATIO * unit) / unit
+    return np.asarray(ratio**shape / np.log(10))
 
 
 def surprise(sizes: Floats, *, tail: Tail) -> Floats:

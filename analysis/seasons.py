@@ -31,6 +31,8 @@ _PEAKS = 5
 # lasts longer than the cycles that are searched for.
 _LEVEL_PENALTY = 2.0
 _MOST_BLOCKS = 2000
+# Share of the points that may lie in levels too short to show a cycle twice.
+_SHORT_LEVELS = 1 / 4
 # A cycle may be a part of one that is so many times as long.
 _MOST_TIMES = 6
 
@@ -59,6 +61,7 @@ def find_seasons(values: Floats, *, times: Times) -> tuple[int, ...]:
     """
     if len(values) < LEAST_CYCLES * 2:
         return ()
+    values = _scaled(values)
     candidates = _calendar_cycles(times)
     strengths = [_strength(values, season=season) for season in candidates]
     for position, season in enumerate(candidates):
@@ -72,37 +75,52 @@ def find_seasons(values: Floats, *, times: Times) -> tuple[int, ...]:
                 and _strength(rest, season=other) > _CALENDAR_LEAST
             ]
             return (season, *longer[:1])
-    return _stronger(values, _without_levels(values))
+    return _stronger(values)
 
 
-def _stronger(values: Floats, levelled: Floats) -> tuple[int, ...]:
+def _scaled(values: Floats) -> Floats:
+    """Divide by a power of two, which rounds nothing: squares stay numbers."""
+    largest = float(np.max(np.abs(values[np.isfinite(values)]), initial=0.0))
+    return np.ldexp(values, -math.frexp(largest)[1])
+
+
+def _stronger(values: Floats) -> tuple[int, ...]:
     """Search with and without the levels; each hides the cycles of some series."""
+    levelled, lasting = _without_levels(values)
+    # Stairs cut out of a slope leave teeth, each as long as a stair, and nothing less.
     found = {
         _strength(series, season=season): season
-        for series in (values, levelled)
-        for season in _searched(series)
+        for series, most in ((values, _LONGEST), (levelled, lasting // 2))
+        for season in _searched(series, most=most)
     }
     return (found[max(found)],) if found else ()
 
 
-def _without_levels(values: Floats) -> Floats:
-    """Take out levels that last: excursions and shifts have echoes of their own."""
+def _without_levels(values: Floats) -> tuple[Floats, int]:
+    """Take out levels that last: excursions and shifts have echoes of their own.
+
+    Returns:
+        The rest, and how many steps the levels last in which most of the points lie.
+    """
     places = np.flatnonzero(np.isfinite(values))
     size = max(1, math.ceil(len(places) / _MOST_BLOCKS))
     count = len(places) // size
     if count < 2 * SHORTEST_PIECE:
-        return values
+        return values, len(values)
     present = values[places]
     blocks = present[: count * size].reshape(count, size).mean(axis=1)
     penalty = _LEVEL_PENALTY * math.log(count) * float(np.var(blocks))
     if penalty <= 0:
-        return values
+        return values, len(values)
     _, breaks = find_breaks(blocks, penalty=penalty)
-    levels = np.repeat(fitted(blocks, [0, *breaks, count], straight=False), size)
+    edges = [0, *breaks, count]
+    levels = np.repeat(fitted(blocks, edges, straight=False), size)
+    lengths = np.diff(edges)
+    shortest = np.quantile(np.repeat(lengths, lengths), _SHORT_LEVELS)
     rest = values.copy()
     rest[places[: len(levels)]] -= levels
     rest[places[len(levels) :]] -= levels[-1]
-    return rest
+    return rest, int(shortest * len(values) / count)
 
 
 def _calendar_cycles(times: Times) -> list[int]:
@@ -160,7 +178,7 @@ def _correlation(rest: Floats, *, lag: int) -> float:
     return float((ahead * behind).sum()) / size if size > 0 else 0.0
 
 
-def _searched(values: Floats) -> tuple[int, ...]:
+def _searched(values: Floats, *, most: int) -> tuple[int, ...]:
     present = np.isfinite(values)
     if not present.any():
         return ()
@@ -184,7 +202,7 @@ def _searched(values: Floats) -> tuple[int, ...]:
         for season, strength in fitting.items()
         if strength > _SEARCHED_LEAST
     }
-    if not fitting:
+    if min(fitting, default=_LONGEST) >= most:
         return ()
     season = max(fitting, key=lambda season: fitting[season])
     return (_longer(values, season=season),)

@@ -81,6 +81,12 @@ class Silence:
                 self.equal.stop()
         self.last = value
 
+    def pass_over(self, count: int) -> None:
+        """Let so many missing values come after one that is missing."""
+        self.points += count
+        self.missing.points = self.equal.points = self.points
+        self.missing.current += count
+
     def gap(self) -> tuple[int, float]:
         """Return the length of the gap that goes on, and what usual ones have.
 

@@ -11,10 +11,11 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis import scores
 from analysis.ahead import Ahead
-from analysis.clock import clock_steps
+from analysis.clock import clock_changes, clock_steps
 from analysis.pace import Pace
 from analysis.past import Past
 from analysis.ranks import Ranks, single
@@ -37,7 +38,8 @@ _QUIET_SHARE, _QUIET_MOST = 1 / 20, 250
 # the budget's share of it with every point, so that in the long run the budget is
 # spent whatever the series is like; an outage may move it no further than the limit.
 _CORRECTION, _MOST_CORRECTION = 0.2, 1.0
-# So many powers of ten beyond the alarm threshold a point is no usual one.
+# So many powers of ten beyond the alarm threshold a point is no usual one. Less finds
+# more of the second ones, and raises more false alarms in series with heavy tails.
 _CLEARLY = 1.0
 # Share of the range of the values, and of their size, that is rounding: distances are
 # kept in single precision, and sums have errors.
@@ -105,20 +107,43 @@ class Stream:
             InvalidSeries: The time is not after the last, or off the grid.
         """
         place = int(time.astype("datetime64[us]").astype(np.int64))
-        if self.place is None:
-            return self._step(float(value), place)
-        upcoming = self.pace.after(self.place)
-        if self.pace.step and (place - upcoming) // self.pace.step > _MOST_MISSING:
-            msg = f"{time} is more than {_MOST_MISSING:,} steps after the last point"
-            raise InvalidSeries(msg)
-        if place < upcoming or (self.pace.step and (place - upcoming) % self.pace.step):
-            last = np.datetime64(self.place, "us")
-            msg = f"{time} is no step after {last}; start a new stream from the history"
-            raise InvalidSeries(msg)
-        while upcoming < place:
-            self._step(math.nan, upcoming)
-            upcoming = self.pace.after(upcoming)
+        if self.place is not None:
+            upcoming = self.pace.after(self.place)
+            missing = self.pace.steps(upcoming, place, most=_MOST_MISSING)
+            if missing is None:
+                last = np.datetime64(self.place, "us")
+                msg = f"{time} is no step after {last}, or more than {_MOST_MISSING:,}"
+                msg += " steps after it; start a new stream from the history"
+                raise InvalidSeries(msg)
+            self._pass_over(missing, upcoming)
         return self._step(float(value), place)
+
+    def takes(self, times: NDArray[np.datetime64]) -> NDArray[np.bool_]:
+        """Say of times whether they are steps after the last, as `push` wants them."""
+        if self.place is None:
+            return np.ones(len(times), dtype=np.bool_)
+        upcoming = self.pace.after(self.place)
+        return self.pace.are_steps(times, start=upcoming, most=_MOST_MISSING)
+
+    def _pass_over(self, count: int, place: int) -> None:
+        """Let steps without values pass; once nothing is remembered they only count."""
+        step = self.pace.step
+        run, ring = self.silence.missing, self.past.ring
+        while count and not (step and run.current >= len(ring)):
+            self._step(math.nan, place)
+            place, count = self.pace.after(place), count - 1
+            ring = self.past.ring
+        if not count:
+            return
+        if self.zone is not None:
+            ahead_of = (place, step, count)
+            for later, ahead in clock_changes(
+                ahead_of, zone=self.zone, step_s=self.step_s
+            ):
+                self.past.tell_clock(ahead, later=later)
+        self.past.pass_over(count)
+        self.silence.pass_over(count)
+        self.place = place + step * (count - 1)
 
     def _step(self, value: float, place: int) -> Verdict:
         value = value if math.isfinite(value) else math.nan

@@ -6,13 +6,14 @@ lasts counts as much as a large one that does not.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.pieces import SHORTEST_PIECE, find_breaks, fitted, persistence
+from analysis.ranking import shares_below
 from analysis.robust import NORMAL_MEDIAN_SIZE, rounding_floor
 from analysis.steps import is_step
 
@@ -39,6 +40,8 @@ _BACK = 0.5
 # Points from which one spread is told, and the ratio of spreads that is worth a word.
 _SPREAD_POINTS = 10
 LEAST_RATIO = 1.5
+# Share of the mean size that stands in for none at all.
+_LEAST_SPREAD = 1e-3
 _MOST_SURPRISE = 300.0
 
 
@@ -187,32 +190,38 @@ def find_spread_changes(sizes: Floats) -> list[Stretch]:
     count = len(places) // _SPREAD_POINTS
     if count < _FEWEST_BLOCKS:
         return []
-    table = np.abs(sizes[places][: count * _SPREAD_POINTS]).reshape(count, -1)
-    # A spike widens nothing: the middle of the sizes forgets it.
-    middles = np.median(table, axis=1)
-    least = 1e-3 * float(np.median(middles))
-    if least <= 0:
+    strays = np.abs(sizes[places][: count * _SPREAD_POINTS])
+    # A spike widens nothing, and few different numbers are no spreads: ranks see both.
+    ranks = shares_below(strays)
+    white = float(np.var(ranks)) / _SPREAD_POINTS
+    if white <= 0:
         return []
-    logs = np.log(np.maximum(middles, least))
-    noise = _Noise(_long_run_variance(logs, floor=1e-6), count)
+    blocks = ranks.reshape(count, _SPREAD_POINTS).mean(axis=1)
+    noise = _Noise(max(_long_run_variance(blocks, floor=white), white), count)
     _, breaks = find_breaks(
-        logs, penalty=(_PENALTY + 1) * noise.variance * math.log(count)
+        blocks, penalty=(_PENALTY + 1) * noise.variance * math.log(count)
     )
     edges = [0, *breaks, count]
-    means = fitted(logs, edges, straight=False)
     found = []
     for low, start, stop in zip(edges, edges[1:], edges[2:], strict=False):
-        before, during = float(means[start - 1]), float(means[start])
-        if abs(during - before) < math.log(LEAST_RATIO):
+        pair = _usual_size(strays, low, start), _usual_size(strays, start, stop)
+        if max(pair) < LEAST_RATIO * min(pair):
             continue
-        surprise = noise.surprise(during - before, (start - low, stop - start))
+        change = float(np.mean(blocks[start:stop]) - np.mean(blocks[low:start]))
+        surprise = noise.surprise(change, (start - low, stop - start))
         end = start + SHORTEST_PIECE
-        pair = math.exp(before), math.exp(during)
         found.append(
             Stretch(start, end, "variance_change", surprise, *pair, LEAST_RATIO)
         )
     steps = np.append(places[::_SPREAD_POINTS][:count], len(sizes))
     return [_in_steps(one, steps) for one in found]
+
+
+def _usual_size(strays: Floats, start: int, stop: int) -> float:
+    """Return the mean size in some blocks, but for the largest tenth of them."""
+    piece = np.sort(strays[start * _SPREAD_POINTS : stop * _SPREAD_POINTS])
+    usual = float(np.mean(piece[: len(piece) * 9 // 10]))
+    return max(usual, _LEAST_SPREAD * float(np.mean(strays)))
 
 
 def _long_run_variance(blocks: Floats, *, floor: float) -> float:
@@ -235,27 +244,42 @@ def _long_run_variance(blocks: Floats, *, floor: float) -> float:
 def _shifts(
     blocks: Floats, edges: list[int], *, noise: _Noise, longest: float
 ) -> list[Stretch]:
+    """Tell excursions from what stays; both are measured from the settled level."""
     levels = [float(np.mean(blocks[a:b])) for a, b in pairwise(edges)]
-    found, piece = [], 1
-    settled = levels[0]
+    found: list[Stretch] = []
+    settled, piece, away = 0, 1, False
     while piece < len(levels):
-        change = levels[piece] - settled
-        back = _return(edges, levels, piece=piece, settled=settled, longest=longest)
-        start = edges[piece]
-        counts = (start - edges[piece - 1], edges[piece + 1] - start)
-        if back is None:
-            kind, stop = "level_shift", min(start + SHORTEST_PIECE, edges[piece + 1])
-            during, upcoming = levels[piece], piece + 1
-            settled_next = levels[piece]
-        else:
-            kind, stop = ("spike" if change > 0 else "dip"), edges[back]
-            during, upcoming = levels[piece], back + 1
-            settled_next = levels[back]
-        surprise = noise.surprise(change, counts)
+        start, stop = edges[piece : piece + 2]
+        change = levels[piece] - levels[settled]
+        counts = (edges[settled + 1] - edges[settled], stop - start)
         limit = noise.limit(counts)
-        found.append(Stretch(start, stop, kind, surprise, settled, during, limit))
-        piece, settled = upcoming, settled_next
-    return found
+        back = _return(edges, levels, piece=piece, settled=settled, longest=longest)
+        if away and abs(change) <= limit:
+            settled, piece, away = piece, piece + 1, False
+            continue
+        kind, end = "level_shift", min(start + SHORTEST_PIECE, stop)
+        if back is not None:
+            kind, end = ("spike" if change > 0 else "dip"), edges[back]
+        surprise = noise.surprise(change, counts)
+        pair = levels[settled], levels[piece]
+        found.append(Stretch(start, end, kind, surprise, *pair, limit))
+        # What came back may have come back to another level, or to one more excursion.
+        settled = settled if back else piece
+        piece, away = back or piece + 1, back is not None
+    return _one_after_another(found)
+
+
+def _one_after_another(found: list[Stretch]) -> list[Stretch]:
+    """Make one excursion of those that come back by steps."""
+    joined: list[Stretch] = []
+    for one in found:
+        last = joined[-1] if joined else None
+        same = last and (last.stop, last.kind) == (one.start, one.kind)
+        if last and same and one.kind != "level_shift":
+            joined[-1] = replace(last, stop=one.stop)
+        else:
+            joined.append(one)
+    return joined
 
 
 def _return(
@@ -263,16 +287,20 @@ def _return(
     levels: list[float],
     *,
     piece: int,
-    settled: float,
+    settled: int,
     longest: float,
 ) -> int | None:
-    """Return the piece in which the level is back, if it comes back soon enough."""
-    change = abs(levels[piece] - settled)
+    """Return where the level is back, or on the other side, if it comes back soon."""
+    change = levels[piece] - levels[settled]
+    crossed = None
     for later in range(piece + 1, len(levels)):
         if edges[later] - edges[piece] > longest:
             return None
-        if abs(levels[later] - settled) < _BACK * change:
-            return later
+        left = levels[later] - levels[settled]
+        if abs(left) < _BACK * abs(change):
+            return crossed or later
+        if crossed is None and left * change < 0:
+            crossed = later
     return None
 
 

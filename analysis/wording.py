@@ -8,6 +8,8 @@ from analysis.kinds import Decision
 
 # Below this share of the spread of the series, "per cent of the expected" misleads.
 _NEAR_ZERO = 0.05
+# Longer numbers are written as a power of ten.
+_HUGE, _MOST_DECIMALS = 1e15, 12
 _KINDS = {
     "level_shift": "the level moved and stayed",
     "pattern_break": "the usual pattern was left",
@@ -44,10 +46,23 @@ def show_number(number: float, *, spread: float) -> str:
     Example:
         >>> show_number(15210.4, spread=9000.0), show_number(0.12347, spread=0.5)
         ('15,210', '0.1235')
+        >>> show_number(-1.5e-20, spread=2e-20), show_number(6.02214e23, spread=1e23)
+        ('-1.500e-20', '6.022e+23')
     """
-    size = max(abs(spread), abs(number) / 1e6)
-    decimals = int(np.clip(3 - np.floor(np.log10(size)), 0, 12)) if size > 0 else 0
-    return f"{number:,.{decimals}f}"
+    size = max(abs(spread), abs(number) / 1e6) or abs(number)
+    if not size:
+        return "0"
+    decimals = 3 - int(np.floor(np.log10(size)))
+    if abs(number) >= _HUGE or decimals > _MOST_DECIMALS:
+        return _as_power(number, decimals=decimals)
+    text = f"{number:,.{max(decimals, 0)}f}"
+    return text if float(text.replace(",", "")) else text.removeprefix("-")
+
+
+def _as_power(number: float, *, decimals: int) -> str:
+    digits = decimals + int(np.floor(np.log10(abs(number)))) if number else -1
+    # Beyond seventeen digits nothing is known of a number.
+    return f"{number:.{min(digits, 16)}e}" if digits >= 0 else "0"
 
 
 def explain_reading(reading: Reading) -> str:

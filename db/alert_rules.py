@@ -73,6 +73,15 @@ ORDER BY name
 """)
 
 
+def hold(connection: Connection, *, tenant_id: int) -> None:
+    """Let nobody else change the tenant's rules, or unplug a channel, until the commit.
+
+    Who looks whether a channel is there for a rule, or whether a rule uses a channel,
+    holds them first: else the one comes while the other goes.
+    """
+    connection.execute(_LOCK, {"tenant_id": tenant_id})
+
+
 class RuleRefused(Exception):
     """The tenant has as many rules as it may (``full``), or one of this name."""
 
@@ -116,7 +125,7 @@ def change(
     Raises:
         RuleRefused: another rule has the name.
     """
-    connection.execute(_LOCK, {"tenant_id": tenant_id})
+    hold(connection, tenant_id=tenant_id)
     before = find(connection, tenant_id=tenant_id, rule_id=rule_id)
     if before is None:
         return None
@@ -128,7 +137,7 @@ def change(
 
 
 def _check(connection: Connection, tenant_id: int, rule_id: str, name: str) -> None:
-    connection.execute(_LOCK, {"tenant_id": tenant_id})
+    hold(connection, tenant_id=tenant_id)
     given = {"tenant_id": tenant_id, "id": rule_id, "name": name}
     if connection.scalar(_TAKEN, given):
         raise RuleRefused("taken")

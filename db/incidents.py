@@ -96,6 +96,14 @@ class Entry:
 _BY_IDS = "SELECT * FROM incidents WHERE tenant_id = :tenant_id AND id = ANY(:ids)"
 _FIND = text(_BY_IDS)
 _HOLD = text(f"{_BY_IDS} FOR UPDATE")
+_QUIET = "state <> 'resolved' AND updated_at < :before"
+_QUIET_TENANTS = text(f"""
+SELECT DISTINCT tenant_id FROM incidents WHERE {_QUIET} ORDER BY tenant_id
+""")  # noqa: S608 - only our own condition is spliced in
+_QUIET_ONES = text(f"""
+SELECT * FROM incidents WHERE tenant_id = :tenant_id AND {_QUIET}
+ORDER BY id LIMIT :limit FOR UPDATE
+""")  # noqa: S608 - see above
 _PAGE = text("""
 SELECT one.* FROM incidents AS one
 WHERE one.tenant_id = :tenant_id
@@ -127,6 +135,19 @@ WHERE tenant_id = :tenant_id AND incident_id = :id
     AND (CAST(:before AS bigint) IS NULL OR id < :before)
 ORDER BY id DESC LIMIT :limit
 """)
+
+
+def quiet_tenants(connection: Connection, *, before: datetime) -> list[int]:
+    """Return the tenants with incidents that go on without news since an instant."""
+    return list(connection.scalars(_QUIET_TENANTS, {"before": before}))
+
+
+def quiet(
+    connection: Connection, *, tenant_id: int, before: datetime, limit: int
+) -> list[Incident]:
+    """Return, and keep until the commit, what goes on without news since an instant."""
+    given = {"tenant_id": tenant_id, "before": before, "limit": limit}
+    return [Incident.of(row._mapping) for row in connection.execute(_QUIET_ONES, given)]
 
 
 def find(

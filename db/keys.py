@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -38,6 +39,9 @@ _TOUCH = text("UPDATE api_keys SET last_used_at = now() WHERE id = :id")
 _KNOWN = text("""
 SELECT name, NOT EXISTS (SELECT FROM tenants WHERE id <> :tenant_id) AS alone
 FROM tenants WHERE id = :tenant_id
+""")
+_NAMES = text("""
+SELECT id, name FROM api_keys WHERE tenant_id = :tenant_id AND id = ANY(:ids)
 """)
 _REVOKE = text("""
 UPDATE api_keys SET revoked_at = now() WHERE id = :id AND revoked_at IS NULL
@@ -114,6 +118,14 @@ def identify(
     if row.stale:
         connection.execute(_TOUCH, {"id": row.key_id})
     return Identity(row.key_id, row.tenant_id, row.tenant, row.role)
+
+
+def names(
+    connection: Connection, *, tenant_id: int, ids: Iterable[str]
+) -> dict[str, str]:
+    """Return what a tenant called some of its keys, by their ids; revoked ones too."""
+    given = {"tenant_id": tenant_id, "ids": list(ids)}
+    return {row.id: row.name for row in connection.execute(_NAMES, given)}
 
 
 def revoke(connection: Connection, *, key_id: str) -> bool:

@@ -103,6 +103,7 @@ ON CONFLICT (source_id, row_hash, code) DO UPDATE SET
     seen = quarantine.seen + CASE WHEN quarantine.run_id = excluded.run_id
         THEN 0 ELSE 1 END,
     state = CASE quarantine.state WHEN 'discarded' THEN 'discarded' ELSE 'held' END
+WHERE NOT :replays OR quarantine.state NOT IN ('superseded', 'discarded')
 """)
 _PAGE = text("""
 SELECT id, partition_id, run_id, raw_sha256, row_no, code, detail, row_text AS row,
@@ -143,6 +144,7 @@ def add(
     load: Load,
     refused: Sequence[Refused],
     now: datetime,
+    replays: bool = False,
 ) -> int:
     """Hold bad rows; return how many different ones there are.
 
@@ -156,6 +158,8 @@ def add(
         load: what refused them.
         refused: the same row twice in one load counts once.
         now: when.
+        replays: whether an answer from before is parsed again. It says nothing new of
+            rows that were superseded or discarded since: they stay as they are.
     """
     unlike = list({(one.row_hash, one.code): one for one in reversed(refused)}.values())
     if not unlike:
@@ -174,6 +178,7 @@ def add(
             "keys": [one.key for one in unlike],
             "times": [one.ts for one in unlike],
             "now": now,
+            "replays": replays,
         },
     )
     return len(unlike)

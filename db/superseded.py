@@ -8,20 +8,21 @@ from db.quarantine import Load
 from db.session import Connection
 from db.stages import Staged
 
-# What this load holds itself stays held, whatever else it brings for that time.
-_HELD = """
+HELD = """
 tenant_id = :tenant_id AND source_id = :source_id AND state = 'held'
     AND run_id <> :run_id AND last_seen <= :known_at
 """
+"""What may be settled: what a load holds itself stays held, whatever it brings."""
+
 _KEYS = text(f"""
 SELECT DISTINCT series_key FROM quarantine
-WHERE {_HELD} AND ts IS NOT NULL AND series_key = ANY (:keys)
+WHERE {HELD} AND ts IS NOT NULL AND series_key = ANY (:keys)
 """)  # noqa: S608 - only a condition of ours is put in
 # Few rows are held and many staged: one look at the stage finds the places of all. To
 # wait for a row that another part settles right now could be to wait for each other.
 _SUPERSEDE = f"""
 UPDATE quarantine SET state = 'superseded', resolved_by = :run_id
-WHERE id IN (SELECT id FROM quarantine WHERE {_HELD} AND id IN (
+WHERE id IN (SELECT id FROM quarantine WHERE {HELD} AND id IN (
     SELECT place.id FROM obs_stage JOIN unnest(CAST(:numbers AS integer[]),
         CAST(:keys AS text[])) AS named (series_no, series_key) USING (series_no)
     JOIN quarantine AS place USING (series_key, ts)

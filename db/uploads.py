@@ -1,5 +1,6 @@
 """Uploaded files as rows; their bytes lie in the artifacts folder."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TypedDict, Unpack
@@ -60,3 +61,13 @@ def find(connection: Connection, *, tenant_id: int, upload_id: str) -> Upload | 
     )
     row = connection.execute(query).one_or_none()
     return Upload(**row._asdict()) if row else None
+
+
+def names(
+    connection: Connection, *, tenant_id: int, ids: Iterable[str]
+) -> dict[str, str]:
+    """Return the file names of some of a tenant's uploads, by their ids."""
+    query = select(table.c.id, table.c.filename).where(
+        table.c.tenant_id == tenant_id, table.c.id == func.any(list(ids))
+    )
+    return {row.id: row.filename for row in connection.execute(query)}

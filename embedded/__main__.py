@@ -17,11 +17,10 @@ from embedded.demo_sources import story
 from embedded.platform import HomeInUse, NotReady, Platform, free_port
 from embedded.postgres import PostgresNotStarted
 from embedded.summary import summary
-from tasks.settings import InvalidSettings
 
 _TEND_EVERY_S = 0.5
 _SOURCES_PORT = 8090
-_TOLD = (CallFailed, HomeInUse, NotReady, PostgresNotStarted, InvalidSettings)
+_TOLD = (CallFailed, HomeInUse, NotReady, PostgresNotStarted)
 
 
 def main(words: list[str]) -> int:

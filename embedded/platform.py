@@ -6,6 +6,8 @@ import os
 import secrets
 import shutil
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,7 +21,6 @@ from embedded.client import Client
 from embedded.demo import HORIZON, TAG
 from embedded.postgres import Postgres, PostgresNotStarted
 from embedded.supervisor import Supervisor
-from tasks.settings import PREFIX, Settings
 
 _READY_WITHIN_S = 60.0
 _SWEEP_EVERY_S = 60.0
@@ -191,7 +192,7 @@ class Platform:
         chosen = {
             name: text
             for name, text in os.environ.items()
-            if name.startswith(("COVERAGE_", PREFIX))
+            if name.startswith(("COVERAGE_", "FOREBAY_"))
         }
         environ = {
             **passed,
@@ -209,7 +210,16 @@ class Platform:
             "FOREBAY_FLOWER_URL": f"http://127.0.0.1:{self._flower_port}",
             **self._tuned,
         }
-        Settings.from_environ(environ)  # rather than each child refusing it by itself
+        # At once, rather than each child refusing it again and again by itself.
+        checked = subprocess.run(
+            [sys.executable, "-m", "workers", "settings"],
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if checked.returncode:
+            raise NotReady(checked.stderr.strip())
         return environ
 
 

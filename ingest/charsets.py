@@ -13,6 +13,8 @@ _CHARSET = re.compile(
 )
 """Charsets of text; Python knows many more encodings, which are none."""
 
+_OF_ONE_BYTE = re.compile(r"iso8859|cp(125|437|8[56]|1006|1125)|koi8|mac-")
+
 
 def charset(answer: Answer) -> str | None:
     """Return the charset an answer declares, or None for UTF-8 and unknown ones."""
@@ -23,6 +25,29 @@ def charset(answer: Answer) -> str | None:
     except (LookupError, ValueError):
         return None
     return name if _CHARSET.fullmatch(name) else None
+
+
+def charset_of_json(answer: Answer) -> str | None:
+    r"""Return the charset of an answer's JSON, or None for UTF-8.
+
+    JSON is UTF-8 by its standard, and servers have defaults that say otherwise. Letters
+    of one byte hardly ever look like it; those of several do.
+
+    Example:
+        >>> from datetime import UTC, datetime
+        >>> latin = {"content-type": "application/json; charset=iso-8859-1"}
+        >>> def said(body): return Answer(200, latin, datetime.now(UTC), body)
+        >>> charset_of_json(said(b"\xe9")), charset_of_json(said(b"\xc3\xa9"))
+        ('iso8859-1', None)
+    """
+    name = charset(answer)
+    if name is not None and _OF_ONE_BYTE.match(name):
+        try:
+            answer.body.decode()
+        except UnicodeDecodeError:
+            return name
+        return None
+    return name
 
 
 def whole_letters(found: Any) -> Any:

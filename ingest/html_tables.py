@@ -17,6 +17,7 @@ _LARGEST = 32 << 20
 _MOST_CELLS = 1_000_000
 _WIDEST_SPAN = 1_000  # browsers stop there as well
 _SECTIONS = "./tr|./thead/tr|./tbody/tr"
+_CELLS = ("td", "th")
 _HEADINGS = "h1|h2|h3|h4|h5|h6"
 _BLANK = re.compile(r"[\s\u00a0\u2007\u202f\u200b\ufeff]+")
 _MINUS = re.compile(r"^[\u2212\u2012\u2013](?=[\d.,])")
@@ -143,19 +144,24 @@ def _parsed(answer: Answer) -> Any:
     except (etree.ParserError, etree.XMLSyntaxError, ValueError) as error:
         return Verdict("malformed", f"the page cannot be read: {error}")
     etree.strip_elements(root, "script", "style", "template", with_tail=False)
-    for note in root.iter("sup"):
-        _set_apart(note)
+    _set_notes_apart(root)
     for line_break in root.iter("br"):
         line_break.tail = f" {line_break.tail or ''}"
     return root
 
 
-def _set_apart(note: Any) -> None:
-    """Part a raised mark from the number before it, which would be another number."""
-    before = note.getprevious()
-    text = note.getparent().text if before is None else before.tail
-    if (text or "").rstrip()[-1:].isdigit():
-        note.text = f" {note.text or ''}"
+def _set_notes_apart(root: Any) -> None:
+    """Part raised marks from the numbers before them, which would be other numbers."""
+    from lxml import etree  # noqa: PLC0415 - few sources are pages
+
+    before = ""
+    for event, element in etree.iterwalk(root, events=("start", "end")):
+        if event == "start" and element.tag in _CELLS:
+            before = ""
+        if event == "start" and element.tag == "sup" and before.isdigit():
+            element.text = f" {element.text or ''}"
+        text = element.text if event == "start" else element.tail
+        before = (text or "").rstrip()[-1:] or before
 
 
 def _encoding(answer: Answer, body: bytes) -> str | None:

@@ -22,6 +22,9 @@ _FAILED = ("error", "fail", "failed", "failure")
 _NOTHING = re.compile(
     r"\bno\b.*\b(data|rows?|records?|results?|match)|not found", re.IGNORECASE
 )
+_FINE = re.compile(r"0+|2\d\d|ok|success\w*|none|null|false|no errors?", re.IGNORECASE)
+"""What some sources write into the fields of an error where there is none."""
+
 _MOST = 65_536  # bytes; an error is much shorter
 _LONGEST = 300
 
@@ -76,13 +79,19 @@ def _is_notice(head: bytes) -> bool:
 
 def _is_error(document: Mapping[str, Any]) -> bool:
     """Return whether an object is an error: it says so, or has only a message."""
-    if any(document.get(name) for name in _SURE) or any(_codes(document)):
+    if any(_is_wrong(document.get(name)) for name in _SURE) or any(_codes(document)):
         return True
     if str(document.get("status")).lower() in _FAILED:
         return True
     nested = any(isinstance(cell, dict | list) for cell in document.values())
     told = next((document[n] for n in ("message", "reason") if document.get(n)), "")
-    return not nested and bool(told) and not _NOTHING.search(str(told))
+    return not nested and _is_wrong(told) and not _NOTHING.search(str(told))
+
+
+def _is_wrong(cell: Any) -> bool:
+    """Return whether a field of an error tells of one, rather than of none."""
+    texts = list(_texts(cell, 0))
+    return bool(cell) and not (texts and all(map(_FINE.fullmatch, texts)))
 
 
 def _texts(found: Any, depth: int) -> Iterator[str]:

@@ -164,7 +164,7 @@ class Settlements:
         for number, name in enumerate(shape.prices):
             if name not in columns or (number and name not in self.values):
                 continue
-            own = joined([keys, slug(name) or name]) if number else keys
+            own = _of_price(keys, name) if number else keys
             numbers = parse_values(columns[name], layout)
             said: tuple[Iterable[Rejected], list[Told]]
             if number:
@@ -189,6 +189,12 @@ class Settlements:
         keys = joined(parts)
         fits = pc.less_equal(pc.utf8_length(keys), _LONGEST_KEY)
         return pc.if_else(pc.and_(named, fits), keys, pa.scalar(None, pa.string()))
+
+
+def _of_price(keys: pa.StringArray, name: str) -> pa.StringArray:
+    """Return the keys of a further price; a contract without a name has none either."""
+    named = joined([keys, slug(name) or name])
+    return pc.if_else(keys.is_valid(), named, pa.scalar(None, pa.string()))
 
 
 def _instants(column: pa.Array, zone: str) -> pa.TimestampArray:

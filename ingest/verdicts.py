@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 
 import orjson
 
-from ingest.charsets import charset, whole_letters
+from ingest.charsets import charset_of_json, whole_letters
 from ingest.exchange import Answer
 from ingest.packed import MOST_UNPACKED, unpacked
 from ingest.sayings import said
@@ -61,9 +61,11 @@ _TEXT = 300
 _HEAD = 65_536
 _MARKUP = re.compile(
     rb"^(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*"
-    rb"<(!doctype\s+html|html|head|body|title|meta|center|h[1-6])\b",
+    rb"<(!doctype\s+html|html|head|body|title|meta|center|h[1-6])(?![\w.:-])",
     re.IGNORECASE | re.DOTALL,
 )
+# Pages have a title and a heading of the same words.
+_TWICE = re.compile(r"(?<!\S)(\S.{6,98}\S)(?: \1)+(?!\S)")
 _PASSWORD = re.compile(rb"<input[^>]*\btype\s*=\s*[\"']?password\b", re.IGNORECASE)
 _JSON = re.compile(rb"^(\xef\xbb\xbf)?\s*([\[{\"\d-]|$|[tfnNI]\w*\s*$)")
 
@@ -184,17 +186,18 @@ def decoded(answer: Answer) -> Any:
         detail = f"{size} bytes of JSON are more than the {MOST_JSON} that are read at "
         detail += "once: ask for pages, a shorter window, or NDJSON"
         return Verdict("config", detail)
+    name = charset_of_json(answer)
     try:
         # Of another charset it is read below; orjson takes all bytes for UTF-8.
-        return orjson.loads(answer.body if charset(answer) is None else b"")
+        return orjson.loads(answer.body if name is None else b"")
     except orjson.JSONDecodeError:
-        return _leniently(answer)
+        return _leniently(answer, name)
 
 
-def _leniently(answer: Answer) -> Any:
+def _leniently(answer: Answer, name: str | None) -> Any:
     if (page := markup(answer)) is not None:
         return page
-    body, name = answer.body, charset(answer)
+    body = answer.body
     try:
         return whole_letters(json.loads(body if name is None else body.decode(name)))
     except UnicodeDecodeError as error:
@@ -223,7 +226,7 @@ def told(answer: Answer) -> str:
 def words(head: bytes) -> str:
     """Return readable text of some bytes, shortened."""
     text = re.sub(r"<[^>]*>", " ", head.decode("utf-8-sig", errors="replace"))
-    return " ".join(text.split())[:_TEXT]
+    return _TWICE.sub(r"\1", " ".join(text.split()))[:_TEXT]
 
 
 def retry_after_s(answer: Answer) -> float | None:

@@ -258,7 +258,7 @@ def _told(value: Any) -> str | None:
     if value is None or isinstance(value, dict | list):
         return None
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:,.6g}"
     return str(value)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from db.incident_cases import Kept
 from tasks.grouping import SEVERITIES, Case, Grouping, Sighted
@@ -52,7 +52,9 @@ class Cases:
     """What is open or was lately, and the anomalies in it that may come again.
 
     Only what has a series or a tag in common can be one, so each is looked up by those:
-    an outage of a thousand series is no million of comparisons.
+    an outage of a thousand series is no million of comparisons. Anomalies are taken in
+    the order of their start, so what none of the rest can touch is forgotten on the
+    way, and neither are a thousand incidents of one series.
     """
 
     def __init__(
@@ -64,9 +66,11 @@ class Cases:
         seen: Mapping[int, datetime],
         now: datetime,
     ) -> None:
-        self.all = list(cases)
         self._known: dict[int, list[Known]] = {}
-        self._by_id = {case.id: case for case in self.all}
+        self._known_of: dict[str, list[Known]] = {}
+        self._recent: dict[int, list[Known]] = {}
+        self._by_id = {case.id: case for case in cases}
+        self._going = {case.id: case for case in cases if case.live}
         self._by_handle: dict[Handle, dict[str, Case]] = {}
         self._ended_before: datetime | None = None
         for one in known:
@@ -74,27 +78,36 @@ class Cases:
         self._grouping = grouping
         self._seen = seen
         self._now = now
-        for case in self.all:
-            self._index(case)
-            if case.live:
-                case.look(seen)
+        for case in self._going.values():
+            case.look(seen)
+
+    @property
+    def all(self) -> list[Case]:
+        """All of them, those at the beginning first."""
+        return list(self._by_id.values())
 
     def take(self, found: Sequence[Sighted]) -> None:
         """Put anomalies where they belong, and end what is over."""
+        self._recent = {number: list(known) for number, known in self._known.items()}
+        self._by_handle.clear()
+        for case in self._by_id.values():
+            self._index(case)
         for one in sorted(found, key=lambda one: (one.start_at, one.dedup_key)):
             if not self._again(one):
                 self._end_before(one.start_at)
                 self._place(one)
-        for case in self._live():
+        for case in self._going.values():
             if case.recovered():
                 case.end("recovered")
 
-    def _live(self) -> list[Case]:
-        return [one for one in self.all if one.live]
-
     def _again(self, one: Sighted) -> bool:
         """Note what is new of an anomaly that is known; of what is over, nothing is."""
-        mine = self._known.get(one.series_id, ())
+        mine = [
+            known
+            for known in self._recent.get(one.series_id, ())
+            if known.end_at > one.start_at or known.start_at == one.start_at
+        ]
+        self._recent[one.series_id] = mine
         same = next((known for known in mine if known.is_same(one)), None)
         if same is None:
             return False
@@ -119,14 +132,15 @@ class Cases:
         if instant == self._ended_before:
             return
         self._ended_before = instant
-        for case in self._live():
-            if case.over_by(instant):
-                case.end("recovered")
+        over = [case for case in self._going.values() if case.over_by(instant)]
+        for case in over:
+            case.end("recovered")
+            del self._going[case.id]
 
     def _place(self, one: Sighted) -> None:
         near = [
             case
-            for case in self._akin(_handles_of(one))
+            for case in self._akin(_handles_of(one), at=one.start_at)
             if case.live
             and case.shares(one, self._grouping)
             and case.reaches(one, after_s=0)
@@ -134,8 +148,8 @@ class Cases:
         case = min(near, key=_age, default=None) or self._resting(one)
         if case is None:
             case = Case.opened(one, self._grouping, self._now)
-            self.all.append(case)
             self._by_id[case.id] = case
+        self._going[case.id] = case
         case.join(one, seen=self._until(one))
         self._index(case)
         self._know(
@@ -155,7 +169,7 @@ class Cases:
         """Return the incident that an anomaly opens again, the latest."""
         resting = [
             case
-            for case in self._akin(_handles_of(one))
+            for case in self._akin(_handles_of(one), at=one.start_at)
             if not case.live
             and case.merged_into is None
             and case.shares(one, self._grouping)
@@ -174,26 +188,32 @@ class Cases:
         while (other := self._neighbour(case)) is not None:
             case, gone = sorted((case, other), key=_age)
             case.absorb(gone)
+            del self._going[gone.id]
             self._index(case)
-            for series_id in case.stays:
-                for known in self._known.get(series_id, ()):
-                    if known.incident_id == gone.id:
-                        known.incident_id = case.id
+            for known in self._known_of.pop(gone.id, ()):
+                known.incident_id = case.id
+                self._known_of.setdefault(case.id, []).append(known)
             if gone.version == 0:  # nobody has heard of it yet
-                self.all = [one for one in self.all if one is not gone]
+                del self._by_id[gone.id]
 
     def _neighbour(self, case: Case) -> Case | None:
-        akin = self._akin(_handles(case.stays, case.tags))
+        akin = self._akin(_handles(case.stays, case.tags), at=None)
         near = (
             one for one in akin if one.live and one is not case and case.is_near(one)
         )
         return next(near, None)
 
-    def _akin(self, handles: Iterable[Handle]) -> list[Case]:
-        """Return the incidents that have a series or a tag of these, once each."""
+    def _akin(self, handles: Iterable[Handle], *, at: datetime | None) -> list[Case]:
+        """Return the incidents that have a series or a tag of these, once each.
+
+        What is over for too long to be opened again at an instant is forgotten.
+        """
         found: dict[str, Case] = {}
         for handle in handles:
-            found.update(self._by_handle.get(handle, {}))
+            mine = self._by_handle.get(handle, {})
+            for case in [one for one in mine.values() if at and _is_past(one, at)]:
+                del mine[case.id]
+            found.update(mine)
         return list(found.values())
 
     def _index(self, case: Case) -> None:
@@ -201,7 +221,9 @@ class Cases:
             self._by_handle.setdefault(handle, {})[case.id] = case
 
     def _know(self, known: Known) -> None:
-        self._known.setdefault(known.series_id, []).append(known)
+        for lists in (self._known, self._recent):
+            lists.setdefault(known.series_id, []).append(known)
+        self._known_of.setdefault(known.incident_id, []).append(known)
 
     def _until(self, one: Sighted) -> datetime:
         return max(one.end_at, self._seen.get(one.series_id, one.end_at))
@@ -213,6 +235,12 @@ def _handles(series_ids: Iterable[int], tags: Iterable[str]) -> list[Handle]:
 
 def _handles_of(one: Sighted) -> list[Handle]:
     return _handles([one.series_id], one.tags)
+
+
+def _is_past(case: Case, at: datetime) -> bool:
+    """Return whether nothing that begins at an instant, or later, may join it."""
+    rest = timedelta(seconds=max(case.grouping.cooldown_s, case.grouping.join_s))
+    return not case.live and case.last_seen_at + rest < at
 
 
 def _age(case: Case) -> tuple[datetime, str]:

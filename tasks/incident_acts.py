@@ -1,6 +1,7 @@
 """What people do about incidents: take care of one, end it, say something of it."""
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 from db import incident_cases, incidents
 from db.incident_cases import RESOLVED, UPDATED
@@ -8,6 +9,8 @@ from db.session import Connection
 from tasks.errors import NotFound, StateConflict
 from tasks.grouping import Case
 from tasks.incidents import case_of, row_of, tell
+
+_AT_ONCE = 100
 
 
 def acknowledge(
@@ -54,6 +57,36 @@ def resolve(
     case.closed_at = now
     _act(connection, tenant_id, case, ("resolved", RESOLVED, key_id), now)
     return True
+
+
+def end_quiet(
+    connection: Connection, *, tenant_id: int, quiet: timedelta, now: datetime
+) -> int:
+    """End the incidents of a tenant that had no news for so long.
+
+    An incident is over when its series were seen without an anomaly. One whose series
+    nobody looks at any more, or of which nothing more comes, would stay open for good.
+
+    Args:
+        connection: a transaction of the tenant.
+        tenant_id: whose they are.
+        quiet: how long nothing joined, and nobody did anything.
+        now: of the platform; series' times have nothing to say here.
+
+    Returns:
+        How many were ended; some may be left for the next time.
+    """
+    incident_cases.hold(connection, tenant_id=tenant_id)
+    found = incidents.quiet(
+        connection, tenant_id=tenant_id, before=now - quiet, limit=_AT_ONCE
+    )
+    for one in found:
+        case = case_of(one)
+        case.end("quiet")
+        case.closed_at = now
+        body = {"reason": "quiet", "last_news_at": one.updated_at.isoformat()}
+        _act(connection, tenant_id, case, ("resolved", RESOLVED, None), now, body)
+    return len(found)
 
 
 def comment(
@@ -108,6 +141,7 @@ def _act(
     case: Case,
     what: tuple[str, str, str | None],
     now: datetime,
+    body: Mapping[str, str] | None = None,
 ) -> None:
     word, kind, key_id = what
     case.version += 1
@@ -115,7 +149,11 @@ def _act(
     incident_cases.write(
         connection, tenant_id=tenant_id, items=[row_of(case)], spans=[]
     )
-    body: dict[str, str] = {}
-    note = {"incident_id": case.id, "kind": word, "key_id": key_id, "body": body}
+    note = {
+        "incident_id": case.id,
+        "kind": word,
+        "key_id": key_id,
+        "body": dict(body or {}),
+    }
     incident_cases.note(connection, tenant_id=tenant_id, items=[note], now=now)
     tell(connection, tenant_id=tenant_id, told=[(case.id, kind)], now=now)

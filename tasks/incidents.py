@@ -1,5 +1,6 @@
 """From anomalies to incidents: opened, kept, ended, told, all in one transaction."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -282,7 +283,9 @@ def shown(
 ) -> dict[str, dict[str, Any]]:
     """Return incidents with their series and what is recommended, by id."""
     ids = [one.id for one in rows]
-    stays = incident_cases.spans(connection, tenant_id=tenant_id, ids=ids)
+    stays = defaultdict(list)
+    for stay in incident_cases.spans(connection, tenant_id=tenant_id, ids=ids):
+        stays[stay.incident_id].append(stay)
     given = recommendations.of_incidents(connection, tenant_id=tenant_id, ids=ids)
     return {
         one.id: {
@@ -294,8 +297,7 @@ def shown(
                     "last_seen_at": stay.last_seen_at,
                     "seen_until": stay.seen_until,
                 }
-                for stay in stays
-                if stay.incident_id == one.id
+                for stay in stays[one.id]
             ],
             "recommendations": [
                 {"id": best.id, "kind": best.kind, "text": best.text}

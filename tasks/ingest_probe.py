@@ -45,12 +45,13 @@ def probe(params: ProbeParams, context: JobContext) -> Outcome:
             outside.transport(one, last, context) as live,
         ):
             found = _tried(one, last, context, live, rows=params.rows)
-            listed = _listed(one, live) if params.discover else None
+            listed = _listed(one, live) if params.discover else {}
     except pull_gate.GivenUp as error:
         ended = error.ended
         words = f"{ended.reason}: {ended.detail}"
         raise SourceRefused(words, ended.reason) from error
-    return Outcome({"source": one.source.name, **found, "discovered": listed})
+    told = {"discovered": None, **found, **listed}
+    return Outcome({"source": one.source.name, **told})
 
 
 def _tried(
@@ -84,7 +85,8 @@ def _tried(
         units |= {meta.key: meta.unit for meta in page.series}
         drift |= dict.fromkeys(page.drift)
         shown += list(islice(_rows(one, exchange, units), rows - len(shown)))
-        rejected += list(islice(_rejected(exchange), max(0, rows - len(rejected))))
+        most = max(rows, 20)  # a test, which shows no good rows, looks for bad ones
+        rejected += list(islice(_rejected(exchange), most - len(rejected)))
         break
     return {
         "verdict": verdict,
@@ -111,13 +113,14 @@ def _rejected(exchange: "Exchange") -> Iterator[dict[str, Any]]:
             yield vars(bad)
 
 
-def _listed(one: Opened, live: "Transport") -> list[dict[str, Any]] | None:
+def _listed(one: Opened, live: "Transport") -> dict[str, Any]:
     from ingest.verdicts import Verdict
 
     request = one.connector.discover()
     if request is None:
-        return None
+        detail = f"{one.source.connector} has no list of its series to ask for"
+        return {"discovered": [], "message": detail}
     found = one.connector.listed(live.send(request))
     if isinstance(found, Verdict):
         raise SourceRefused(f"{found.cls}: {found.detail}")
-    return [vars(meta) for meta in found]
+    return {"discovered": [vars(meta) for meta in found]}

@@ -92,6 +92,17 @@ class SourceSelection(Params):
     source: str = Field(min_length=1, max_length=100)
 
 
+def _selection(given: object) -> object:
+    """Refuse once what is none of the ways to select, not once for each way."""
+    ways = (list, tuple, TagSelection, SourceSelection, type(None))
+    named = isinstance(given, dict) and not {"tag", "source"}.isdisjoint(given)
+    if named or isinstance(given, ways):
+        return given
+    message = 'give a list of keys, such as ["a", "b"], or {"tag": "..."}, or '
+    message += '{"source": "..."}'
+    raise ValueError(message)
+
+
 class Row(Params):
     """One observation in the request; ``y`` null is a missing value."""
 
@@ -103,12 +114,13 @@ class Row(Params):
 class SeriesParams(Params):
     """The part of the params that selects what to work on."""
 
-    series: (
+    series: Annotated[
         Annotated[list[SeriesKey], Field(min_length=1, max_length=MAX_SERIES)]
         | TagSelection
         | SourceSelection
-        | None
-    ) = Field(default=None, description="Keys of stored series, a tag, or a source.")
+        | None,
+        BeforeValidator(_selection),
+    ] = Field(default=None, description="Keys of stored series, a tag, or a source.")
     data: Annotated[list[Row], Field(min_length=1, max_length=MAX_ROWS)] | None = Field(
         default=None, description="Rows to work on; nothing of them is kept."
     )

@@ -3,18 +3,20 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from db import loads, quarantine, series, source_progress, source_series
+from db import descriptions, loads, quarantine, series, source_progress, source_series
+from db.covered import Reach, cover
 from db.session import Connection
 from db.superseded import supersede
+from tasks import source_said
 from tasks.context import JobContext
 from tasks.loads import conflicting
-from tasks.pull_ledger import run_id
+from tasks.pull_ledger import Load, run_id
 from tasks.pull_reading import Reading
-from tasks.source_plan import Opened
+from tasks.source_plan import WITHIN, Opened, asks_window
 
 if TYPE_CHECKING:
     from ingest.batch import Rejected
-    from ingest.contract import SeriesMeta
+    from ingest.contract import Partition, SeriesMeta
 
 
 def changed_unit(
@@ -34,7 +36,7 @@ def changed_unit(
 def quarantined(
     connection: Connection,
     one: Opened,
-    context: JobContext,
+    how: Load,
     reading: Reading,
     loaded: loads.Loaded | None,
     *,
@@ -49,10 +51,11 @@ def quarantined(
     ]
     quarantine.add(
         connection,
-        tenant_id=context.tenant_id,
-        load=_load(one, context, partition_id),
+        tenant_id=how.context.tenant_id,
+        load=_load(one, how.context, partition_id),
         refused=refused,
-        now=context.now,
+        now=how.context.now,
+        replays=how.replays,
     )
 
 
@@ -62,28 +65,52 @@ def superseded(
     context: JobContext,
     read: tuple[Reading, loads.Staged, loads.Loaded],
     *,
-    partition_id: str,
+    partition: "Partition",
 ) -> int:
     """Settle what was held and is good now; return how many rows there were.
 
-    Good is what the partition no longer refuses, as the source was asked again; and
-    what has a good row of its series and time here, whichever partition it was in. To
-    be called after ``quarantined``.
+    Good is what is no longer refused, in the partition or in one that lies within it,
+    as the source was asked again; and what has a good row of its series and time here,
+    whichever partition it was in. To be called after ``quarantined``.
     """
-    tenant_id, load = context.tenant_id, _load(one, context, partition_id)
+    tenant_id, load = context.tenant_id, _load(one, context, partition.id)
     reading, staged, loaded = read
+    known_at = reading.fetched_at or context.now
     settled = 0
-    listed = len(reading.bad) + len(loaded.conflicts)
-    if reading.tally.rejected_total + loaded.conflicting == listed:
+    if _is_all_known(reading, loaded):
         settled = quarantine.settle(
             connection, tenant_id=tenant_id, load=load, state="superseded"
         )
+        if "ignored" not in reading.verdicts:
+            settled += cover(
+                connection,
+                tenant_id=tenant_id,
+                load=load,
+                reach=_reach(one, partition, loaded),
+                known_at=known_at,
+            )
     return settled + supersede(
-        connection,
-        tenant_id=tenant_id,
-        load=load,
-        staged=staged,
-        known_at=reading.fetched_at or context.now,
+        connection, tenant_id=tenant_id, load=load, staged=staged, known_at=known_at
+    )
+
+
+def _reach(one: Opened, partition: "Partition", loaded: loads.Loaded) -> Reach:
+    """Return what was read, of what stretch and series."""
+    part = dict(partition.part)
+    if asks_window(one) or WITHIN in part:
+        return Reach(part, partition.start, partition.end)
+    # A table that is read whole may have lost its oldest rows, good and bad alike.
+    oldest = min((window.first for window in loaded.windows), default=None)
+    return Reach(part, oldest, None, whole=True)
+
+
+def _is_all_known(reading: Reading, loaded: loads.Loaded) -> bool:
+    """Return whether all was read that might be bad, and what is bad is listed."""
+    listed = len(reading.bad) + len(loaded.conflicts)
+    return (
+        reading.tally.rejected_total + loaded.conflicting == listed
+        and "not_available" not in reading.verdicts
+        and not reading.outside
     )
 
 
@@ -132,14 +159,15 @@ def bind(
             for key, local in keys.items()
         },
     )
-    source_progress.describe(
+    told = {
+        ids[key]: source_said.of_series(one.source, reading.metas.get(local))
+        for key, local in keys.items()
+    }
+    descriptions.describe(
         connection,
         tenant_id=tenant_id,
-        told={
-            ids[key]: vars(reading.metas[local])
-            for key, local in keys.items()
-            if local in reading.metas
-        },
+        told={number: said for number, said in told.items() if said is not None},
+        tags=source_said.tags(one.source),
         now=context.now,
     )
     if moves:

@@ -7,6 +7,7 @@ that met the last attempt, is how the partition ended.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import urlsplit
 
 from db import rate_limits, source_progress, sources
 from tasks.context import JobContext
@@ -132,9 +133,19 @@ def _refused(one: Opened, context: JobContext, error: "Refused") -> NoReturn:
 
     verdict = error.verdict
     if verdict.cls not in RETRIED:
-        raise GivenUp(Ended("failed", verdict.cls, verdict.detail)) from error
+        raise GivenUp(Ended("failed", verdict.cls, _lasting(error))) from error
     _failed_once(one, context)
     later(context, verdict.cls, verdict.detail, wait_s=verdict.wait_s)
+
+
+def _lasting(error: "Refused") -> str:
+    """Say what was met, and at which address if that may be what is wrong."""
+    detail, parts = error.verdict.detail, urlsplit(error.request.url)
+    if error.verdict.cls != "config" or parts.scheme not in ("http", "https"):
+        return detail
+    # A user, a password or a parameter may be a secret.
+    host = parts.netloc.rpartition("@")[2]
+    return f"{detail} (asked: {parts.scheme}://{host}{parts.path})"
 
 
 def _failed_once(one: Opened, context: JobContext) -> None:

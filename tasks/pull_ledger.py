@@ -37,14 +37,18 @@ class Load:
         context: of the job.
         archived: where the answers are.
         moves: whether the watermarks go on.
-        edge: revisions of what lies before are counted: they hint at a lookback that
-            is too short.
+        edge: revisions before it are counted: they hint at too short a lookback.
     """
 
     context: JobContext
     archived: Archived
     moves: bool = True
     edge: datetime | None = None
+
+    @property
+    def replays(self) -> bool:
+        """Whether nothing was asked: the answers are those of an earlier job."""
+        return self.archived.job_id != self.context.job_id
 
 
 def run_id(context: JobContext) -> str:
@@ -92,6 +96,7 @@ def told(ended: Ended, partition: "Partition") -> dict[str, Any]:
         "start": partition.start,
         "end": partition.end,
         "state": ended.state,
+        "superseded": 0,
         **ended.counts,
     }
     if ended.reason:
@@ -107,10 +112,7 @@ def _still(
     context: JobContext,
     window: source_ledger.Window,
 ) -> source_ledger.Window:
-    """Leave the answers that a window was parsed from where the ledger says they are.
-
-    An answer without content is none that could be parsed again.
-    """
+    """Leave the job whose answers can be parsed again; this one had no content."""
     known = source_ledger.found(
         connection,
         tenant_id=context.tenant_id,

@@ -162,7 +162,7 @@ class _Publishing:
             SourceUnavailable: there are attempts left.
         """
         ended = Ended("failed", "incomplete", detail)
-        if self._how.archived.job_id != self._context.job_id:
+        if self._how.replays:
             return ended
         with self._context.note() as connection:
             raw_upkeep.spoil(
@@ -178,9 +178,12 @@ class _Publishing:
     def _withdraw(self, loaded: loads.Loaded) -> tuple[int, int]:
         """Make tombstones of what a window that is proven whole no longer holds."""
         one, partition = self._one, self._partition
+        # Rows that are left out are counted, but not told apart: one of them that came
+        # twice would stand for a row of the window that did not come.
         proven = self._reading.complete or (
             one.spec.completeness == "declared_total"
             and self._reading.total is not None
+            and not self._reading.outside
         )
         if not proven or partition.start is None or partition.end is None:
             return 0, 0
@@ -253,7 +256,7 @@ class _Publishing:
         pull_bind.quarantined(
             connection,
             self._one,
-            self._context,
+            self._how,
             self._reading,
             loaded,
             partition_id=self._partition.id,
@@ -261,16 +264,16 @@ class _Publishing:
 
     def _supersede(self, loaded: loads.Loaded) -> dict[str, int]:
         """Settle what was held and is good now; a replay settles its own rows."""
-        if self._how.archived.job_id != self._context.job_id:
-            return {}
+        if self._how.replays:
+            return {"superseded": 0}
         settled = pull_bind.superseded(
             self._connection,
             self._one,
             self._context,
             (self._reading, self._staged, loaded),
-            partition_id=self._partition.id,
+            partition=self._partition,
         )
-        return {"superseded": settled} if settled else {}
+        return {"superseded": settled}
 
 
 def _why_held(counts: "RowCounts", rules: "QualityRules") -> tuple[str, str] | None:

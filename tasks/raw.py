@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 _NEW = timedelta(days=1)
 _SWEPT_AT_ONCE = 5_000
 KEPT_HEADERS = frozenset(
-    {"content-type", "etag", "last-modified", "retry-after", "link", "content-encoding"}
+    {
+        *("content-type", "content-encoding", "content-length"),
+        *("etag", "last-modified", "retry-after", "link"),
+    }
 )
+"""What connectors judge answers by: from the archive they have to judge the same."""
 
 
 def store(context: JobContext) -> FileStore:

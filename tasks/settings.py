@@ -73,6 +73,9 @@ class Settings:
         "without @ only a sole tenant may run it.",
     )
     raw_days: int = _setting(90, "Days that answers of sources are kept.")
+    quiet_days: int = _setting(
+        30, "Days without news after which an incident is over; 0 for never."
+    )
     webhook_timeout_s: float = _setting(10.0, "Seconds a webhook's receiver has.")
     traces_url: str = _setting("", "OTLP/HTTP address of traces; empty for none.")
     flower_url: str = _setting("", "Where the console links for the worker view.")

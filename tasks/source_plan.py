@@ -153,7 +153,7 @@ def planned(
         raise _refused(f"the window from {start} to {end} is empty")
     start, end = start.astimezone(UTC), end.astimezone(UTC)
     partitions = one.connector.plan(start, end)
-    if mode == "backfill" and not _asks_window(one):
+    if mode == "backfill" and not asks_window(one):
         partitions = tuple(
             replace(each, part={**each.part, WITHIN: True}) for each in partitions
         )
@@ -237,7 +237,8 @@ def _ahead(one: Opened) -> timedelta:
     return timedelta(0)
 
 
-def _asks_window(one: Opened) -> bool:
+def asks_window(one: Opened) -> bool:
+    """Return whether the source can be asked for a window, or gives all it has."""
     from ingest.contract import AsksWindow
 
     return not isinstance(one.connector, AsksWindow) or one.connector.asks_window

@@ -200,6 +200,14 @@ def run(
     )
 
 
+def watch(source: Source, *, after: str) -> Submission | None:
+    """Return the job that scores what a read brings, or None where nobody wants it."""
+    params = _watch_params(source)
+    if params is None:
+        return None
+    return Submission("analysis.watch", params, _labels(source), after=(after,))
+
+
 def replay(source: Source, *, partition: str | None, quarantined: bool) -> Submission:
     """Return the job that parses kept answers again; the source is not asked."""
     params = {
@@ -332,12 +340,16 @@ def _scheduled(
 def _jobs(source: Source) -> list[dict[str, Any]]:
     """Return what a fire of the schedule submits: the read, and who looks at it."""
     read: dict[str, Any] = {"type": "ingest.run", "params": {"source": source.name}}
-    watch = source.options.get("watch")
-    if watch is None:
+    params = _watch_params(source)
+    if params is None:
         return [read]
-    params = {**watch, "series": {"source": source.name}}
     look = {"type": "analysis.watch", "after": ["read"], "params": params}
     return [{**read, "ref": "read"}, look]
+
+
+def _watch_params(source: Source) -> dict[str, Any] | None:
+    watch = source.options.get("watch")
+    return None if watch is None else {**watch, "series": {"source": source.name}}
 
 
 def _drop(connection: Connection, source: Source) -> None:

@@ -10,7 +10,7 @@ from tasks.errors import FieldError
 
 CONNECTOR = "singer_tap"
 _EVERYBODY = "*"
-_ENTRY = re.compile(r"([a-z0-9][a-z0-9_-]{0,62})(?:@([^=]+))?=(.*\S)")
+_ENTRY = re.compile(r"([a-z0-9][a-z0-9_-]{0,62})\s*(?:@([^=]*[^=,\s][^=]*))?=(.*\S)")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ def listed(setting: str) -> dict[str, Tap]:
     """Return the taps of the setting by name.
 
     Raises:
-        ValueError: an entry is no ``name=command`` or ``name@tenant,tenant=command``.
+        ValueError: an entry is no ``name=command`` or ``name@tenant,tenant=command``,
+            or its name is taken: the tenants of one of both would lose their tap.
 
     Example:
         >>> found = listed("tap-load=/opt/load --fast; tap-x@acme,beta=/opt/x")
@@ -47,6 +48,9 @@ def listed(setting: str) -> dict[str, Tap]:
             message = f"{entry.partition('=')[0]!r} is no name or name@tenant,tenant"
             raise ValueError(message)
         name, tenants, command = read.groups(default="")
+        if name in taps:
+            message = f"{name!r} is listed twice"
+            raise ValueError(message)
         named = frozenset(filter(None, map(str.strip, tenants.split(","))))
         taps[name] = Tap(tuple(shlex.split(command)), named)
     return taps

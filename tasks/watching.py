@@ -14,7 +14,7 @@ from db.session import Connection
 from db.stream_states import NewState, StreamState
 from tasks.analysis_options import FEWEST_OBSERVATIONS, Asked, naive
 from tasks.errors import InvalidData
-from tasks.inputs import aware, common_step
+from tasks.inputs import aware, common_step, rfc3339
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +33,10 @@ _AHEAD = timedelta(days=3)
 """How far ahead of now a value may lie: prices of tomorrow are known today."""
 
 
+_MOVED = 3
+"""Latest observations beside the grid of a series after which it is another grid."""
+_MOST_STRAY = 0.1
+"""Share of a history that may lie beside the grid."""
 _SIZE = 4
 _LEVELS = 1
 """Which version of the state of lasting changes; one of the stream's is beside it."""
@@ -153,12 +157,12 @@ class _Look:
         if ear is None:
             return self._anew(state)
         times, values = self._read(start=state.upto)
-        if not len(times):
+        fitting = ear.stream.takes(times)
+        if not fitting.any() and len(times) < _MOVED:
             return None
-        try:
-            return self._pushed(ear, times, values, state)
-        except _Stuck:
+        if _has_moved(fitting):
             return self._anew(state)
+        return self._pushed(ear, (times, values, fitting), state)
 
     def _unpacked(self, state: StreamState, options: "AnalysisOptions") -> "Ear | None":
         from analysis.levels import Levels
@@ -182,7 +186,9 @@ class _Look:
 
     def _anew(self, state: StreamState | None) -> Seen | None:
         """Begin from the history; report what is newer than the state knew."""
+        from analysis.grid import on_grid
         from analysis.levels import Levels
+        from analysis.records import InvalidSeries
         from analysis.stream import Stream
 
         times, values = self._read()
@@ -195,33 +201,39 @@ class _Look:
         frequency = self._one.frequency or common_step(times)
         options = self._options(frequency)
         ear = Ear(Stream(options), Levels(options))
+        fitting = on_grid(times, frequency=frequency)
+        stray = len(times) - int(fitting.sum())
+        if stray > _MOST_STRAY * len(times) or _has_moved(fitting):
+            raise InvalidData(
+                f"{stray} of {len(times)} observations are no steps of {frequency!r}, "
+                f"the latest at {rfc3339(times[~fitting][-1])}: give the series the "
+                "frequency that it has, or load it on its grid"
+            )
         try:
-            return self._pushed(ear, times, values, state, anew=True)
-        except _Stuck as error:
+            return self._pushed(ear, (times, values, fitting), state, anew=True)
+        except InvalidSeries as error:
             raise InvalidData(str(error)) from error
 
     def _pushed(
         self,
         ear: "Ear",
-        times: "Times",
-        values: "Floats",
+        rows: "tuple[Times, Floats, NDArray[np.bool_]]",
         state: StreamState | None,
         *,
         anew: bool = False,
     ) -> Seen:
-        from analysis.records import InvalidSeries
         from analysis.verdicts import anomaly_of
 
+        times, values, fitting = rows
+        remarks = _remarks(rows, ear.stream.options.frequency, anew=anew)
         upto = None if state is None else naive(state.upto)
         found: dict[tuple[np.datetime64, str], Anomaly] = {}
         fresh = 0
         verdict = None
-        for time, value in zip(times, values.tolist(), strict=True):
-            try:
-                lasting = ear.levels.push(ear.stream, value, time=time)
-                verdict = ear.stream.push(value, time=time)
-            except InvalidSeries as error:
-                raise _Stuck(str(error)) from error
+        steps = zip(times[fitting], values[fitting].tolist(), strict=True)
+        for time, value in steps:
+            lasting = ear.levels.push(ear.stream, value, time=time)
+            verdict = ear.stream.push(value, time=time)
             if upto is None or time < upto:
                 continue
             fresh += 1
@@ -231,7 +243,8 @@ class _Look:
                     found[(anomaly.start, anomaly.kind)] = anomaly
         if verdict is None:
             raise InvalidData("there is nothing to learn from")
-        points = len(times) if anew or state is None else state.points + len(times)
+        points = int(fitting.sum())
+        points += 0 if anew or state is None else state.points
         kept = NewState(
             self._one.id,
             _format(),
@@ -248,7 +261,7 @@ class _Look:
             None if state is None else state.upto,
             fresh,
             list(found.values()),
-            "learnt from its history" if anew else "",
+            "; ".join(remarks),
         )
 
     def _options(self, frequency: str) -> "AnalysisOptions":
@@ -270,5 +283,20 @@ class _Look:
         )
 
 
-class _Stuck(Exception):
-    """The stream cannot take the next point; only a new one can."""
+def _has_moved(fitting: "NDArray[np.bool_]") -> bool:
+    """Say whether the latest points are all beside the grid: it is theirs no more."""
+    return len(fitting) >= _MOVED and not fitting[-_MOVED:].any()
+
+
+def _remarks(
+    rows: "tuple[Times, Floats, NDArray[np.bool_]]", frequency: str, *, anew: bool
+) -> list[str]:
+    times, _, fitting = rows
+    found = ["learnt from its history"] if anew else []
+    stray = times[~fitting]
+    if len(stray):
+        found.append(
+            f"{len(stray)} observations that are no steps of {frequency!r} were left "
+            f"out, the latest at {rfc3339(stray[-1])}"
+        )
+    return found

@@ -49,6 +49,7 @@ from web.routes import (
     webhooks,
 )
 from web.stream import Hub
+from web.words import register_words
 
 BLUEPRINTS = (
     jobs.bp,
@@ -119,6 +120,7 @@ def create_app(settings: Settings) -> APIFlask:
     )
     register_json(app)
     register_errors(app)
+    register_words(app)
     register_guard(app)
     register_metrics(app, database, hub, streams=settings.streams)
     traces.configure(settings.traces_url, service="forebay-web")

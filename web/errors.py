@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 import orjson
 from apiflask.exceptions import HTTPError
-from flask import Flask, Response, g, redirect, request
+from flask import Flask, Response, g, redirect, render_template, request
 from pydantic import ValidationError
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 
@@ -97,7 +97,7 @@ def problem(
     detail: str,
     errors: tuple[FieldError, ...] = (),
 ) -> Response:
-    """Return a problem document as a response."""
+    """Return a problem document as a response; in the console, a page that says it."""
     body: dict[str, Any] = {
         "type": f"/problems/{name}",
         "title": title,
@@ -108,6 +108,9 @@ def problem(
     }
     if errors:
         body["errors"] = [vars(error) for error in errors]
+    if request.path.startswith("/console"):
+        page = render_template("problem.html", problem=body)
+        return Response(page, status=status, mimetype="text/html")
     return Response(
         orjson.dumps(body), status=status, mimetype="application/problem+json"
     )

@@ -100,7 +100,23 @@ def complete(spec: dict[str, Any]) -> dict[str, Any]:
             }
             operation["security"] = [{"key": []}] if path.startswith("/v1/") else []
             _complete_input(operation, f"{method} {path}")
+            # The reader of /docs sets a summary as plain text.
+            operation["summary"] = operation["summary"].replace("``", "")
+    _unquote(spec)
     return spec
+
+
+def _unquote(node: Any) -> None:
+    """Make Markdown of what docstrings quote as reStructuredText does."""
+    if isinstance(node, list):
+        for item in node:
+            _unquote(item)
+    elif isinstance(node, dict):
+        for name, item in node.items():
+            if name == "description" and isinstance(item, str):
+                node[name] = item.replace("``", "`")
+            else:
+                _unquote(item)
 
 
 def _complete_input(operation: dict[str, Any], call: str) -> None:

@@ -1,4 +1,7 @@
-"""``python -m workers worker|dispatcher|beat|flower``: one process of the door."""
+"""``python -m workers worker|dispatcher|beat|flower``: one process of the door.
+
+``python -m workers settings`` says whether the environment is fit to start them.
+"""
 
 import argparse
 import os
@@ -107,11 +110,21 @@ def _flower(_arguments: argparse.Namespace) -> None:
     )
 
 
+def _settings(_arguments: argparse.Namespace) -> None:
+    from tasks.settings import InvalidSettings, Settings  # noqa: PLC0415 - as above
+
+    try:
+        Settings.from_environ(os.environ)
+    except InvalidSettings as error:
+        raise SystemExit(str(error)) from error
+
+
 _ROLES = {
     "worker": _worker,
     "dispatcher": _dispatcher,
     "beat": _beat,
     "flower": _flower,
+    "settings": _settings,
 }
 
 

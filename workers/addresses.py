@@ -26,12 +26,14 @@ class NotSent(Exception):
 class Answer:
     """What a receiver answered; its body is of no interest.
 
-    ``final`` says why no other attempt would be answered otherwise.
+    ``final`` says why no other attempt would be answered otherwise; ``body`` is what
+    is to be kept of the delivery instead of what was sent.
     """
 
     status: int
     retry_after: str | None
     final: str | None = None
+    body: str | None = None
 
 
 def post(

@@ -25,6 +25,7 @@ from tasks.settings import Settings
 from workers import lines
 from workers.addresses import Answer, NotSent
 from workers.lines import Around
+from workers.receivers import Later
 
 _log = logging.getLogger(__name__)
 
@@ -180,6 +181,9 @@ class Deliverer:
         answer, error = None, None
         try:
             answer = lines.send(due, body.encode(), at, self._around)
+            body = answer.body or body
+        except Later as found:
+            error, body = str(found), found.body
         except (Refused, Unresolved, NotSent) as found:
             error = str(found)
         status = answer.status if answer else None

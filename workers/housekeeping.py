@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -15,9 +16,10 @@ from celery import Celery
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from db import attempts, idempotency, outbox, pace, processes
+from db import attempts, idempotency, incidents, outbox, pace, processes, schedules
 from db.attempts import Pause
 from db.session import Database
+from tasks import incident_acts
 from tasks.catalog import QUEUES, job_types
 from tasks.settings import Settings
 from workers.outcomes import failed, lost
@@ -26,6 +28,7 @@ _log = logging.getLogger(__name__)
 
 _BATCH = 500
 _PACE_EVERY_S = 15.0
+_QUIET_EVERY_S = 600.0
 _NEVER_STARTED = failed(
     "never_started", "Never started", "the deadline to start by passed while queued"
 )
@@ -52,6 +55,7 @@ class Housekeeping:
         self._thread = threading.Thread(target=self._run, name="housekeeping")
         self._trust_leases_at = 0.0
         self._pace_at = 0.0
+        self._quiet_at = 0.0
 
     def start(self) -> None:
         """Begin to look around."""
@@ -91,6 +95,9 @@ class Housekeeping:
                 self._pace_at = time.monotonic() + _PACE_EVERY_S
         if overdue:
             _log.warning("jobs never started by their deadline", extra={"n": overdue})
+        if time.monotonic() >= self._quiet_at:
+            self._end_quiet()
+            self._quiet_at = time.monotonic() + _QUIET_EVERY_S
         depths = self._resend_lost()
         with self._database.system() as connection:
             processes.seen(
@@ -99,6 +106,21 @@ class Housekeeping:
                 role="dispatcher",
                 detail={"broker": self._broker_state(), "ready": depths},
             )
+
+    def _end_quiet(self) -> None:
+        """End incidents of which nobody has heard anything for long."""
+        if not self._settings.quiet_days:
+            return
+        quiet = timedelta(days=self._settings.quiet_days)
+        with self._database.system() as connection:
+            now = schedules.clock(connection)
+            found = incidents.quiet_tenants(connection, before=now - quiet)
+        for tenant_id in found:
+            with self._database.tenant(tenant_id) as connection:
+                ended = incident_acts.end_quiet(
+                    connection, tenant_id=tenant_id, quiet=quiet, now=now
+                )
+            _log.info("quiet incidents ended", extra={"n": ended, "tenant": tenant_id})
 
     def _free_expired(self) -> None:
         with self._database.system() as connection:

@@ -14,6 +14,7 @@ from tasks.settings import Settings
 from workers import mail
 from workers.addresses import Answer, NotSent, post
 from workers.mail import Mail
+from workers.receivers import Later, Receivers
 
 _HEADERS = {"Content-Type": "application/json", "User-Agent": "forebay"}
 _TAKEN = 250
@@ -71,14 +72,30 @@ def _email(due: Due, body: bytes, at: datetime, around: Around) -> Answer:
     login = _secrets(due, around) if due.credential else None
     if login is not None and not {"username", "password"} <= login.keys():
         raise NotSent("the credential has no username and password")
-    sent = Mail(due.id, at, body.decode(), config, login)
+    whom = Receivers.of(body.decode(), config["to"])
+    replies: Mapping[str, tuple[int, str]] = {}
     try:
-        mail.send(
-            sent, where, timeout_s=around.settings.webhook_timeout_s, tls=around.tls
-        )
+        if whom.left:
+            mail.send(
+                Mail(due.id, at, whom.told, whom.left, config, login),
+                where,
+                timeout_s=around.settings.webhook_timeout_s,
+                tls=around.tls,
+            )
     except mail.Rejected as error:
         return Answer(error.code, None, final=error.said)
-    return Answer(_TAKEN, None)
+    except mail.NotAll as error:
+        replies = error.replies
+    return _mailed(whom.after(replies), replies)
+
+
+def _mailed(whom: Receivers, replies: Mapping[str, tuple[int, str]]) -> Answer:
+    if whom.left:
+        _, said = replies[whom.left[0]]
+        raise Later(said, whom.body)
+    if whom.refused:
+        return Answer(whom.code, None, final=whom.said, body=whom.body)
+    return Answer(_TAKEN, None, body=whom.body)
 
 
 def _bracketed(host: str) -> str:

@@ -7,15 +7,13 @@ would resolve the host by itself.
 import smtplib
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Any
-
-import orjson
 
 from tasks.addresses import Target
 from workers.addresses import NotSent, connected
@@ -33,13 +31,22 @@ class Rejected(Exception):
         self.code, self.said = code, said
 
 
+class NotAll(Exception):
+    """The server took it, but not for these; ``replies`` are codes and words."""
+
+    def __init__(self, replies: Mapping[str, tuple[int, str]]) -> None:
+        super().__init__(replies)
+        self.replies = replies
+
+
 @dataclass(frozen=True)
 class Mail:
-    """What to send, by which rules, and who sends."""
+    """What to send, to which of the receivers, by which rules, and who sends."""
 
     delivery_id: str
     at: datetime
-    body: str
+    told: Mapping[str, Any]
+    to: Sequence[str]
     config: Mapping[str, Any]
     login: Mapping[str, str] | None
 
@@ -51,7 +58,7 @@ def port_of(config: Mapping[str, Any]) -> int:
 
 def message(mail: Mail) -> EmailMessage:
     """Return the message; its Message-ID is that of the delivery in each retry."""
-    told = orjson.loads(mail.body)
+    told = mail.told
     made = EmailMessage()
     made["From"] = mail.config["from"]
     made["To"] = ", ".join(mail.config["to"])
@@ -60,7 +67,7 @@ def message(mail: Mail) -> EmailMessage:
     host = str(mail.config["from"]).rpartition("@")[2]
     made["Message-ID"] = f"<{mail.delivery_id}@{host}>"
     made["Auto-Submitted"] = "auto-generated"
-    made.set_content(str(told.get("text", mail.body)))
+    made.set_content(str(told.get("text", "")))
     return made
 
 
@@ -69,6 +76,7 @@ def send(mail: Mail, target: Target, *, timeout_s: float, tls: ssl.SSLContext) -
 
     Raises:
         Rejected: the server refuses for good.
+        NotAll: it refuses some receivers, or all, for good or for now.
         NotSent: it did not work, and may later.
     """
     with connected(target, timeout_s=timeout_s) as line:
@@ -77,8 +85,11 @@ def send(mail: Mail, target: Target, *, timeout_s: float, tls: ssl.SSLContext) -
         except smtplib.SMTPResponseException as error:
             raise _refusal(error.smtp_code, error.smtp_error) from error
         except smtplib.SMTPRecipientsRefused as error:
-            code, told = max(error.recipients.values(), key=lambda one: one[0])
-            raise _refusal(code, told) from error
+            replies = {
+                one: (code, _words(code, told))
+                for one, (code, told) in error.recipients.items()
+            }
+            raise NotAll(replies) from error
         except smtplib.SMTPNotSupportedError as error:
             raise Rejected(_UNABLE, f"the server cannot do it: {error}") from error
         except smtplib.SMTPServerDisconnected as error:
@@ -105,7 +116,7 @@ def _talk(mail: Mail, target: Target, line: socket.socket, tls: ssl.SSLContext) 
             _upgrade(server, line, target, tls)
         if mail.login:
             server.login(mail.login["username"], mail.login["password"])
-        refused = server.send_message(message(mail))
+        refused = server.send_message(message(mail), to_addrs=list(mail.to))
         if refused:
             raise smtplib.SMTPRecipientsRefused(refused)
         with suppress(smtplib.SMTPException):  # it is taken, whatever comes now
@@ -139,6 +150,10 @@ def _refusal(code: int, told: bytes | str) -> Exception:
     """Return what a reply means; its text is the server's, so it is cut short."""
     if code < _LEAST:
         return NotSent("the answer is not SMTP")
-    words = told.decode("utf-8", "replace") if isinstance(told, bytes) else told
-    said = f"the server answered {code} {' '.join(words.split())[:120]}".strip()
+    said = _words(code, told)
     return Rejected(code, said) if code // 100 == _PERMANENT else NotSent(said)
+
+
+def _words(code: int, told: bytes | str) -> str:
+    words = told.decode("utf-8", "replace") if isinstance(told, bytes) else told
+    return f"the server answered {code} {' '.join(words.split())[:120]}".strip()

@@ -4,6 +4,8 @@ Both parts look back only, so a change of level shows as residuals until the lev
 followed it, and judging the newest point means the same as judging it in hindsight.
 """
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +21,14 @@ from analysis.robust import (
 )
 
 Floats = NDArray[np.float64]
+
+
+class Phase(Protocol):
+    """What the values of one phase have in common."""
+
+    def __call__(self, values: Floats, *, season: int) -> Floats:
+        """Return it for each point, shape (n,); NaN where too few cycles are there."""
+
 
 # Up to three of eight cycles may be spoilt before the shape is.
 _CYCLES = 8
@@ -67,6 +77,10 @@ def seasonal(values: Floats, *, seasons: tuple[int, ...], causal: bool) -> Basel
         warm = _WARM_CYCLES * (seasons[-1] if seasons else 0)
         behind = _shape(values[::-1], seasons=seasons)[::-1]
         shape = _prefer_later(shape, behind, count=warm)
+        if np.isnan(shape).any():
+            # Of three cycles the middle one has too few on either side alone.
+            around = _shape(values, seasons=seasons, phase=_beside)
+            shape = np.where(np.isnan(shape), around, shape)
     expected = _follow(values - shape, window=window) + shape
     if not causal:
         behind = _follow((values - shape)[::-1], window=window)[::-1] + shape
@@ -81,7 +95,20 @@ def seasonal(values: Floats, *, seasons: tuple[int, ...], causal: bool) -> Basel
     )
 
 
-def _shape(values: Floats, *, seasons: tuple[int, ...]) -> Floats:
+def _past_cycles(values: Floats, *, season: int) -> Floats:
+    return phase_median(values, season=season, cycles=_CYCLES)
+
+
+def _beside(values: Floats, *, season: int) -> Floats:
+    """Return the middle between the cycle before and the one after."""
+    middle = np.full(len(values), np.nan)
+    middle[season:-season] = values[: -2 * season] / 2 + values[2 * season :] / 2
+    return middle
+
+
+def _shape(
+    values: Floats, *, seasons: tuple[int, ...], phase: Phase = _past_cycles
+) -> Floats:
     """Add up the shapes of the cycles; NaN until all of them have been seen twice."""
     shape = np.zeros(len(values))
     # On a slope the median of a cycle moves in stairs, which would enter the shape.
@@ -90,7 +117,7 @@ def _shape(values: Floats, *, seasons: tuple[int, ...]) -> Floats:
         rest = flat - shape
         # A centred window one cycle back still ends half a cycle before the point.
         detrended = rest - centred_median(rest, window=season)
-        shape = shape + phase_median(detrended, season=season, cycles=_CYCLES)
+        shape = shape + phase(detrended, season=season)
     return shape
 
 
@@ -167,5 +194,6 @@ def _scale_by_phase(values: Floats, expected: Floats, *, season: int) -> Floats:
     middle = near[np.maximum(present - 1, 0) // 2, np.arange(season)]
     own = np.where(present > 0, middle, 0.0) / NORMAL_MEDIAN_SIZE
     weight = present / (present + _PRIOR_COUNT)
-    scales = np.sqrt(weight * own**2 + (1 - weight) * overall**2)
+    # Squares of the smallest numbers would be zero.
+    scales = np.hypot(np.sqrt(weight) * own, np.sqrt(1 - weight) * overall)
     return np.tile(scales, len(cycles))[: len(values)]

@@ -22,6 +22,7 @@ from ingest.contract import (
 )
 from ingest.exchange import Answer, Request
 from ingest.paging import Paging, first_page, turn
+from ingest.table_kinds import misdeclared
 from ingest.table_layout import TableFormat, TableLayout
 from ingest.table_rows import TableBody
 from ingest.verdicts import Verdict, decoded, general, markup
@@ -199,7 +200,7 @@ class HttpTable:
         )
         verdict = body.verdict()
         if verdict.cls not in ("ok", "empty"):
-            return Page(verdict)
+            return Page(self._misdeclared(answer, verdict) or verdict)
         counted = config.paging.counts or config.paging.total_path is not None
         count = body.count if counted and verdict.cls == "ok" else 0
         onward = turn(request, answer, document, count=count, paging=config.paging)
@@ -218,6 +219,13 @@ class HttpTable:
             return None
         found = decoded(answer)
         return None if isinstance(found, Verdict) else found
+
+    def _misdeclared(self, answer: Answer, verdict: Verdict) -> Verdict | None:
+        """Say so where another table lies behind the address than was declared."""
+        doubted = verdict.cls in ("transient", "malformed")
+        if self._config.format != "json" or not doubted or general(answer):
+            return None
+        return misdeclared(answer)
 
     def discover(self) -> Request | None:
         """Nothing lists the series of just any table."""

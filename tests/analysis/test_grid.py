@@ -1,7 +1,8 @@
 import numpy as np
+import pandas as pd
 import pytest
 
-from analysis.grid import put_on_grid
+from analysis.grid import on_grid, put_on_grid
 from analysis.records import InvalidOptions, InvalidSeries
 from tests.analysis.synthetic import hours
 
@@ -56,7 +57,7 @@ def test_a_frequency_that_is_none_is_refused(frequency):
 def test_any_year_of_the_calendar_is_on_a_grid(year, frequency):
     times = np.array([f"{year}-01-01T00", f"{year}-01-01T02"], "M8[us]")
     grid = put_on_grid(np.ones(2), times=times, frequency=frequency)
-    assert grid.values.tolist()[::2] == [1.0, 1.0]
+    assert grid.values.tolist()[::2] == [1.0, 1.0]  # noqa: PD011 - a Grid, no frame
     assert grid.after == times[1] + np.timedelta64(1, "h")
 
 
@@ -70,3 +71,23 @@ def test_one_observation_is_a_grid_of_one_step():
     grid = put_on_grid(np.array([5.0]), times=hours(1), frequency="1h")
     assert grid.times.tolist() == hours(1).tolist()
     assert grid.after == hours(2)[1]
+
+
+@pytest.mark.parametrize("frequency", ["1h", "15min", "D", "B", "MS", "P1M", "YS"])
+def test_most_times_say_which_are_steps(frequency):
+    alias = "MS" if frequency == "P1M" else frequency
+    index = pd.date_range("2020-01-01", periods=60, freq=alias, unit="us")
+    times = index.to_numpy().astype("datetime64[us]")
+    assert on_grid(times, frequency=frequency).all()
+    stray = np.sort(np.append(times, times[[0, 30]] + np.timedelta64(61, "s")))
+    kept = stray[on_grid(stray, frequency=frequency)]
+    np.testing.assert_array_equal(kept, times)
+    early = np.append(times[0] - np.timedelta64(61, "s"), times)
+    np.testing.assert_array_equal(early[on_grid(early, frequency=frequency)], times)
+
+
+def test_a_gap_moves_no_grid():
+    times = np.datetime64("2024-01-01", "us") + np.array([0, 1, 2, 500, 501]) * (
+        np.timedelta64(1, "h")
+    )
+    assert on_grid(times, frequency="1h").all()

@@ -156,6 +156,44 @@ def test_the_page_of_sources_shows_what_the_api_says(
         assert box.get_property("scrollWidth") <= box.get_property("clientWidth")
 
 
+@pytest.mark.browser
+@pytest.mark.parametrize(("width", "name"), [(1280, "desk"), (500, "phone")])
+def test_the_page_of_a_source_shows_what_the_api_says(
+    chromium, played, keep_screenshot, width, name
+):
+    browser = chromium(width=width, height=1900)
+    browser.get(f"{played.base}/?next=/console/sources")
+    browser.find_element(By.ID, "key").send_keys(played.key)
+    browser.find_element(By.CSS_SELECTOR, "main button").click()
+    wait = WebDriverWait(browser, WAIT_S)
+    wait.until(lambda page: page.find_elements(By.PARTIAL_LINK_TEXT, "weather"))[
+        0
+    ].click()
+    wait.until(lambda page: page.find_elements(By.CSS_SELECTOR, "#acts pre"))
+    base = "/v1/sources/weather"
+    found = played.call("GET", base).json()
+    told = browser.find_element(By.CSS_SELECTOR, "#source").text
+    assert all(one in told for one in ("enabled", found["connector"], "none planned"))
+    for section, path in (
+        ("series", "series"),
+        ("runs", "runs"),
+        ("windows", "windows"),
+    ):
+        items = played.call("GET", f"{base}/{path}").json()["items"]
+        rows = browser.find_elements(By.CSS_SELECTOR, f"#{section} tbody tr")
+        assert len(rows) == len(items) > 0
+        if section != "series":
+            counts = [f"{items[0]['counts'][one]:,}" for one in ("written", "revised")]
+            cells = rows[0].find_elements(By.CSS_SELECTOR, ".number")
+            assert [cell.text for cell in cells[:2]] == counts
+    assert "No row is held" in browser.find_element(By.ID, "quarantine").text
+    keep_screenshot(browser, f"{name}-source")
+    wide = browser.execute_script("return document.documentElement.scrollWidth")
+    assert wide <= width
+    for box in browser.find_elements(By.CSS_SELECTOR, "main .wide"):
+        assert box.get_property("scrollWidth") <= box.get_property("clientWidth")
+
+
 def test_the_demo_goes_on_with_what_it_read_before_and_leaves_with_zero(played):
     played.stop()
     assert played.process.returncode == 0

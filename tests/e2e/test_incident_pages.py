@@ -14,6 +14,7 @@ COUNT = 400
 LAST = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 SERIES = {"load.east": 3_000, "load.west": -2_500}
 TAG = "console.load"
+FIGURES = ("value", "expected", "threshold")
 
 
 def _post(desk, path: str, body: dict | None = None) -> dict:
@@ -170,9 +171,9 @@ def test_the_page_of_an_incident_shows_what_the_api_says(
     assert len(shown) == len(joined) == found["anomalies"]
     for text, one in zip(shown, joined, strict=True):
         assert one["explanation"] in text
-        known = [name for name, said in one["evidence"].items() if said != ""]
-        assert known
-        assert all(name.replace("_", " ") in text for name in known)
+        assert all(name in text for name in ("Value", "Expected", "Found as"))
+        assert all(f"{one['evidence'][name]:,.6g} MW" in text for name in FIGURES)
+        assert not any(name in text for name in ("surprise", "view reading", "key_"))
     entries = desk.call("GET", f"{base}/events").json()["items"]
     history = _texts(browser, "#history li")
     assert len(history) == len(entries)
@@ -190,7 +191,7 @@ def test_the_stretch_of_an_anomaly_is_marked_in_its_picture(chromium, desk, inci
     _await_all(browser, "[data-drawn] svg", len(SERIES))
     for card in browser.find_elements(By.CSS_SELECTOR, "#pictures .chart"):
         (span,) = card.find_elements(By.CSS_SELECTOR, ".mark-rect path")
-        points = card.find_elements(By.CSS_SELECTOR, ".mark-symbol path")
+        points = card.find_elements(By.CSS_SELECTOR, ".role-mark.mark-symbol path")
         assert points
         assert span.size["height"] > 200
         left, right = span.rect["x"], span.rect["x"] + span.size["width"]

@@ -136,6 +136,9 @@ def test_an_error_is_told_by_words_and_codes(document, cls):
         {"error": False, "status": 200, "data": []},
         {"message": "no data found"},
         {"message": "Resource lists", "records": []},
+        {"errorCode": "0", "errorMessage": "Success", "data": []},
+        {"error": {"code": 200, "message": "OK"}, "data": []},
+        {"message": "ok", "rows": None},
     ],
 )
 def test_what_tells_of_no_error_is_none(document):
@@ -175,6 +178,17 @@ def test_json_is_read_in_the_charset_that_is_declared():
     assert decoded(latin)["place"] == "Zürich"
     wide = made(body.encode("utf-16"), content_type="text/json; charset=utf-16")
     assert decoded(wide)["place"] == "Zürich"
+
+
+@pytest.mark.parametrize("more", ["", ", NaN"])
+def test_json_in_utf_8_is_so_whatever_a_server_says_of_all_that_it_sends(more):
+    body = f'["Zürich"{more}]'.encode()
+    assert decoded(made(body, content_type="a/json; charset=latin-1"))[0] == "Zürich"
+
+
+def test_what_only_begins_like_the_name_of_a_part_of_a_page_is_none():
+    assert markup(made(b"<meta-data/>")) is None
+    assert markup(made(b"<meta charset=utf-8>")).cls == "transient"
 
 
 def test_json_of_an_undeclared_charset_is_malformed_and_not_asked_for_again():

@@ -319,8 +319,12 @@ def test_any_fault_at_any_call_changes_no_row():
 
 
 @pytest.mark.parametrize("note", ["1", "<a>[2]</a>", "a"])
-def test_a_raised_mark_is_no_digit_of_the_number_before_it(note):
-    page = read(table(cells("2026-01-09", f"1.5<sup>{note}</sup>")))
+@pytest.mark.parametrize(
+    "marked",
+    ["1.5{}", "<b>1.5</b>{}", "1.5<i>{}</i>", "1.5<b>1</b>{}", "1<i>.5 </i>{}"],
+)
+def test_a_raised_mark_is_no_digit_of_the_number_before_it(marked, note):
+    page = read(table(cells("2026-01-09", marked.format(f"<sup>{note}</sup>"))))
     assert codes(page) == [(1, "bad_value")]
 
 

@@ -238,6 +238,61 @@ def test_a_row_of_a_far_year_does_not_blind_the_watch(watch, observed):
     assert [found["kind"] for found in one(watch())["anomalies"]] == ["spike"]
 
 
+@pytest.mark.parametrize("frequency", [None, "1h"])
+def test_a_row_between_the_steps_is_left_out_and_said(
+    watch, observed, database, tenant_id, frequency
+):
+    observed(usual(HISTORY))
+    if frequency:
+        observe_as(database, tenant_id, frequency)
+    # The first of all, and one in the middle.
+    observed([5.0], at=-0.9)
+    observed([5.0], at=200.5)
+    said = one(watch())
+    assert said["remark"].startswith("learnt from its history; 2 observations that")
+    assert said["remark"].endswith("the latest at 2026-01-09T08:30:00Z")
+    observed([50.0], at=HISTORY + 0.2)
+    assert watch()["series"] == []
+    observed([1.0, 99.0], at=HISTORY + 1)
+    said = one(watch())
+    assert (said["points"], said["remark"].split(" ")[0]) == (2, "1")
+    assert [found["kind"] for found in said["anomalies"]] == ["spike"]
+    observed([1.0], at=HISTORY + 3)
+    assert one(watch())["remark"] == ""
+
+
+def observe_as(database, tenant_id, frequency):
+    with database.tenant(tenant_id) as connection:
+        connection.execute(
+            text("UPDATE series SET frequency = :frequency"), {"frequency": frequency}
+        )
+
+
+def test_a_series_that_moves_to_another_grid_is_no_silent_one(watch, observed):
+    observed(usual(HISTORY))
+    watch()
+    observed(usual(2), at=HISTORY + 0.5)
+    assert watch() == {"watch": "watch", "series": [], "failed": [], **NOTHING}
+    observed([1.0], at=HISTORY + 2.5)
+    (failed,) = watch()["failed"]
+    assert "3 of 603 observations are no steps of '3600s'" in failed["detail"]
+    assert "the latest at 2026-01-26T02:30:00Z" in failed["detail"]
+    # Where it stays there, it is learnt anew as soon as it has a grid again.
+    observed(usual(400), at=HISTORY + 3.5)
+    said = one(watch(history=300))
+    assert said["remark"] == "learnt from its history"
+
+
+NOTHING = {"incidents": {"opened": [], "updated": [], "resolved": []}}
+
+
+def test_a_series_without_a_grid_is_named(watch, observed):
+    for place in range(120):
+        observed([float(place)], at=place + (place * 7 % 11) / 60)
+    (failed,) = watch()["failed"]
+    assert "observations are no steps of" in failed["detail"]
+
+
 def test_a_series_that_is_too_short_is_named_and_the_others_are_watched(
     watch, observed
 ):

@@ -1,11 +1,12 @@
 """The rules of incidents, held against a slow reference and without a database."""
 
 from datetime import timedelta
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.cases import Cases
+from tasks.cases import Cases, Known
 from tasks.grouping import Case, Grouping, Sighted, worst
 from tests.db.rows import AT
 
@@ -121,6 +122,46 @@ def test_the_same_again_changes_nothing(found):
 def _apart(found: list[tuple[int, int]]) -> list[tuple[int, float]]:
     """Two anomalies of a kind in one series that overlap would be the same one."""
     return [(series_id, at * 1.0) for series_id, at in found]
+
+
+BRIEF = Grouping(join_s=3_600, recover_s=7_200, cooldown_s=4 * 3_600)
+
+
+def told(found, *, at_once: bool):
+    seen = dict.fromkeys(TAGS, AT + 999 * HOUR)
+    cases = Cases([], [], grouping=BRIEF, seen=seen, now=AT)
+    anomalies = sorted(
+        (sighted(*one) for one in found), key=lambda one: (one.start_at, one.dedup_key)
+    )
+    for batch in [anomalies] if at_once else [[one] for one in anomalies]:
+        cases.take(batch)
+    assert all(one.state == "resolved" for one in cases.all)
+    return shape([one for one in cases.all if one.merged_into is None])
+
+
+@settings(deadline=None, max_examples=100)
+@given(spots, st.booleans())
+def test_what_is_forgotten_on_the_way_could_not_have_mattered(found, at_once):
+    usual = told(found, at_once=at_once)
+    with patch("tasks.cases._is_past", return_value=False):
+        assert told(found, at_once=at_once) == usual
+
+
+def test_a_thousand_incidents_of_one_series_are_no_million_of_comparisons(monkeypatch):
+    compared = []
+    for owner, name in ((Case, "reaches"), (Case, "over_by"), (Known, "is_same")):
+        whole = getattr(owner, name)
+
+        def counting(*given, whole=whole, **named):
+            compared.append(whole.__name__)
+            return whole(*given, **named)
+
+        monkeypatch.setattr(owner, name, counting)
+    found = [(1, 24.0 * number) for number in range(1_000)]
+    cases = Cases([], [], grouping=BRIEF, seen={1: AT + 99_999 * HOUR}, now=AT)
+    cases.take([sighted(*one) for one in found])
+    assert len(cases.all) == 1_000
+    assert len(compared) <= 5 * len(found)
 
 
 def test_the_worst_of_severities_is_not_the_last_in_the_alphabet():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tasks.catalog import job_types
-from tasks.errors import InvalidData
+from tasks.errors import InvalidData, InvalidParams
 from tasks.inputs import SeriesParams, aware, common_step, inputs, rfc3339
 from tasks.submit import validated
 from tests.fakes import FakeContext
@@ -88,6 +88,16 @@ def context(database, tenant_id) -> FakeContext:
 def test_what_cannot_be_worked_on_is_refused_in_words(params, words):
     with pytest.raises(ValidationError, match=words):
         SeriesParams.model_validate(params)
+
+
+@pytest.mark.parametrize("series", ["load", 7, {}, {"key": "load"}])
+def test_what_selects_no_series_in_any_way_is_told_once(series):
+    params = {"series": series, "horizon": 3}
+    with pytest.raises(InvalidParams) as caught:
+        validated(job_types()["forecast.run"], params)
+    ((pointer, detail),) = [(one.pointer, one.detail) for one in caught.value.errors]
+    assert pointer == "/params/series"
+    assert detail.startswith('give a list of keys, such as ["a", "b"], or {"tag"')
 
 
 def test_series_may_take_turns_in_the_rows():

@@ -233,14 +233,15 @@ def test_a_run_in_parts_remembers_its_tier(desk, backfill, served):
 class Table:
     """Answers with hourly rows of 30 days, whatever it is asked for."""
 
-    def __init__(self):
+    def __init__(self, hours=range(24 * 30)):
         self.calls = 0
+        self.hours = hours
 
     def answer(self, _call):
         self.calls += 1
         rows = [
             {"ts": (START + hour * DAY / 24).isoformat(), "value": hour}
-            for hour in range(24 * 30)
+            for hour in self.hours
         ]
         return Reply(200, json.dumps({"rows": rows, "total": len(rows)}).encode())
 
@@ -268,6 +269,24 @@ def test_a_table_that_takes_no_window_is_read_once_and_cut_to_it(desk):
         assert max(at for _, at in desk.stored()) == START + 9 * DAY - DAY / 24
         again = desk.run("load", **asked)
         assert (again["unchanged"], again["withdrawn"]) == (96, 0)
+
+
+def test_a_row_outside_the_window_that_came_twice_stands_for_none_within(desk):
+    table = Table(range(12))
+    with serve(table) as served:
+        config = {
+            "base_url": f"{served.url}/x.json",
+            "format": "json",
+            "rows_path": "rows",
+            "layout": {"series_columns": [], "series_key": "load"},
+            "paging": {"style": "cursor", "total_path": "total"},
+        }
+        desk.source("load", "http_table", config, since=START.isoformat())
+        desk.run("load", mode="full")
+        table.hours = (*range(9), 10, 11, 11)
+        end = START + timedelta(hours=10)
+        result = desk.run("load", mode="backfill", start=START, end=end)
+    assert (result["withdrawn"], len(desk.stored())) == (0, 12)
 
 
 def test_a_replay_of_such_a_backfill_keeps_to_its_window(desk):

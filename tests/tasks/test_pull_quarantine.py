@@ -1,6 +1,7 @@
 """Rows that are held back: kept as they stood, counted by run, and proof of nothing."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -82,6 +83,21 @@ def test_a_row_of_too_many_cells_is_kept_as_it_stood(desk):
     assert (one.code, one.row) == ("malformed_row", "a,b,c,d,e")
 
 
+class Unended(Csv):
+    """Ends its last line nowhere, but says how long all is."""
+
+    def answer(self, call):
+        return replace(super().answer(call), body=super().answer(call).body.rstrip())
+
+
+def test_a_last_row_of_too_few_cells_is_bad_alone_where_the_length_was_told(desk):
+    with serve(Unended(*GOOD, "a")) as served:
+        source(desk, served.url)
+        result = desk.run("load", now=NIGHT)
+    assert [one.code for one in held(desk)] == ["malformed_row"]
+    assert (result["rejected"], len(desk.stored())) == (1, len(GOOD))
+
+
 def test_rows_that_contradict_each_other_are_both_held_and_told(desk):
     with serve(Csv(*GOOD, row(40, 1.0), row(40, 2.0))) as served:
         source(desk, served.url)
@@ -158,14 +174,16 @@ def test_a_replay_holds_again_what_is_still_bad(desk):
         source(desk, served.url)
         desk.run("load", now=NIGHT)
     assert [one.state for one in held(desk)] == ["held"]
-    outcome = ingest_replay.replay(
-        ingest_replay.ReplayParams(source="load", quarantined=True),
-        desk.attempt(now=NIGHT + DAY),
-    )
-    with desk.database.tenant(desk.tenant_id) as connection:
-        outcome.store(connection)
+    replayed(desk, now=NIGHT + DAY, quarantined=True)
     assert [(one.state, one.seen) for one in held(desk)] == [("held", 2)]
     assert len(desk.stored()) == len(GOOD)
+
+
+def replayed(desk, *, now, **wanted):
+    params = ingest_replay.ReplayParams(source="load", **wanted)
+    outcome = ingest_replay.replay(params, desk.attempt(now=now))
+    with desk.database.tenant(desk.tenant_id) as connection:
+        outcome.store(connection)
 
 
 def test_a_row_that_comes_corrected_later_is_superseded_by_the_run_that_brings_it(desk):
@@ -178,10 +196,71 @@ def test_a_row_that_comes_corrected_later_is_superseded_by_the_run_that_brings_i
     found = {one.ts: (one.state, one.resolved_by) for one in held(desk)}
     assert found == {
         START + timedelta(hours=40): ("superseded", result["run_id"]),
-        START + timedelta(hours=41): ("held", None),
+        START + timedelta(hours=41): ("superseded", result["run_id"]),
     }
     assert {one.series_key for one in held(desk)} == {"load.a"}
-    assert [one["superseded"] for one in result["windows"]] == [1]
+    assert [one["superseded"] for one in result["windows"]] == [2]
+
+
+UNREADABLE = ("a,b,c,d,e", "a,soon,1", "a,2026-01-02T05:00:00,1", row(40, "broken"))
+CODES = {"malformed_row", "bad_time", "time_without_offset", "bad_value"}
+
+
+@pytest.mark.parametrize("mode", ["incremental", "full"])
+@pytest.mark.parametrize("windowed", [False, True])
+def test_a_later_read_of_more_settles_what_it_no_longer_refuses(desk, mode, windowed):
+    behaviour = Csv(*GOOD, *UNREADABLE)
+    with serve(behaviour) as served:
+        window = {"start_param": "from", "end_param": "to", "span_days": 3_660}
+        source(desk, served.url, **(window if windowed else {}))
+        desk.run("load", now=NIGHT)
+        assert {one.code for one in held(desk)} == CODES
+        behaviour.lines = (*GOOD, *(row(hour, 7.0) for hour in range(40, 44)))
+        result = desk.run("load", mode=mode, now=NIGHT + timedelta(hours=3))
+    assert {one.state for one in held(desk)} == {"superseded"}
+    assert {one.resolved_by for one in held(desk)} == {result["run_id"]}
+    assert [one["superseded"] for one in result["windows"]] == [4]
+
+
+def test_a_later_read_of_less_settles_only_the_times_that_it_brings(desk):
+    behaviour = Csv(*GOOD, *UNREADABLE)
+    with serve(behaviour) as served:
+        source(desk, served.url, start_param="from", end_param="to")
+        desk.run("load", now=NIGHT)
+        behaviour.lines = (*GOOD, row(40, 7.0))
+        later = {"start": START + timedelta(hours=1), "end": NIGHT + DAY}
+        desk.run("load", mode="backfill", now=NIGHT + DAY, **later)
+    assert {one.code for one in held(desk) if one.state == "held"} == CODES - {
+        "bad_value"
+    }
+
+
+def test_a_table_that_no_longer_goes_back_so_far_settles_nothing_of_then(desk):
+    behaviour = Csv(row(0, "broken"), *GOOD[1:])
+    with serve(behaviour) as served:
+        source(desk, served.url)
+        desk.run("load", now=NIGHT)
+        behaviour.lines = GOOD[5:]
+        result = desk.run("load", now=NIGHT + DAY)
+    assert [one.state for one in held(desk)] == ["held"]
+    assert [one["superseded"] for one in result["windows"]] == [0]
+
+
+@pytest.mark.parametrize("given_up", [True, False])
+def test_a_replay_leaves_what_was_superseded_or_discarded(desk, given_up):
+    behaviour = Csv(*GOOD, *UNREADABLE)
+    with serve(behaviour) as served:
+        source(desk, served.url)
+        desk.run("load", now=NIGHT)
+        if given_up:
+            desk.rows("UPDATE quarantine SET state = 'discarded' RETURNING id")
+        else:
+            behaviour.lines = (*GOOD, row(40, 7.0))
+            desk.run("load", now=NIGHT + DAY)
+    before = held(desk)
+    assert {one.state for one in before} == {"discarded" if given_up else "superseded"}
+    replayed(desk, now=NIGHT + 2 * DAY)
+    assert held(desk) == before
 
 
 def test_rows_that_agree_later_supersede_those_that_contradicted_each_other(desk):
@@ -232,3 +311,37 @@ def test_what_is_not_listed_is_not_taken_for_good(desk, monkeypatch):
         behaviour.lines = (*GOOD, "a,b,c", "a,b,c,d,e")
         desk.run("load", mode="full", now=NIGHT)
     assert [one.state for one in held(desk)] == ["held", "held"]
+
+
+def test_what_lies_outside_a_backfill_stays_held(desk):
+    with serve(Csv(*GOOD, row(-5, "broken"), row(60, "broken"))) as served:
+        source(desk, served.url)
+        desk.run("load", now=NIGHT)
+        desk.run("load", mode="backfill", start=START, end=NIGHT)
+    assert [one.state for one in held(desk)] == ["held", "held"]
+
+
+class Pages:
+    """Two pages, of which the second holds a bad row, or is still being made."""
+
+    made = True
+
+    def answer(self, call):
+        second = "page" in dict(call.query)
+        if second and not self.made:
+            return Reply(202, b"{}")
+        at = "no time" if second else START.isoformat()
+        rows = [{"zone": "a", "t": at, "v": 1.0}]
+        told = {"data": rows, "next": None if second else "2"}
+        return Reply(200, json.dumps(told).encode())
+
+
+def test_what_is_not_available_now_is_not_taken_for_good(desk):
+    behaviour = Pages()
+    with serve(behaviour) as served:
+        paging = {"style": "cursor", "next_path": "next", "param": "page"}
+        source(desk, served.url, format="json", rows_path="data", paging=paging)
+        desk.run("load", now=NIGHT)
+        behaviour.made = False
+        desk.run("load", mode="full", now=NIGHT)
+    assert [one.state for one in held(desk)] == ["held"]

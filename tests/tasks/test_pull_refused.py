@@ -7,7 +7,7 @@ import pytest
 from ingest.wire import Wire
 from tasks import ingest_probe
 from tasks.errors import InvalidData, SourceRefused
-from tests.sources.server import serve
+from tests.sources.server import Reply, serve
 from tests.sources.table import KEY, Table
 from tests.sources.truth import START, Truth, grid
 from tests.tasks.source_runs import at_once, desk
@@ -141,3 +141,28 @@ def test_a_paused_source_is_not_read_whoever_submits_the_job(desk, truth):
         with pytest.raises(InvalidData, match="the source load is paused"):
             desk.run("load", now=NIGHT)
         assert served.calls == []
+
+
+def test_a_table_that_is_no_json_is_asked_for_once_and_says_what_to_set(desk, truth):
+    with serve(Table(truth)) as served:
+        table(desk, served.url, format="json")
+        error = refused(desk)
+        assert len(served.calls) == 1
+    assert error.why == "config"
+    assert "the answer is csv, not json: set format: csv in the config" in str(error)
+
+
+class Nothing:
+    def answer(self, call):
+        assert call.path == "/whole.csv"
+        page = b"<html><title>Error response</title><h1>Error response</h1>"
+        return Reply(404, page + b"<p>Error code: 404</p></html>")
+
+
+def test_an_address_at_which_nothing_lies_is_named_without_its_parameters(desk):
+    with serve(Nothing()) as served:
+        table(desk, served.url, params={"key": "private"})
+        error = refused(desk)
+    assert error.why == "config"
+    detail = f"Error response Error code: 404 (asked: {served.url}/whole.csv)"
+    assert f"config: {detail}" in str(error)

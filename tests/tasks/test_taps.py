@@ -35,11 +35,21 @@ def test_without_an_entry_there_is_no_tap(setting):
 
 
 @pytest.mark.parametrize(
-    "setting", ["tap", "tap=", "=x", "Tap=x", "tap@=x", "@a=x", "tap='x"]
+    "setting",
+    ["tap", "tap=", "=x", "Tap=x", "tap@=x", "tap@ ,=x", "@a=x", "tap='x", "a b=x"],
 )
 def test_what_is_no_entry_is_refused(setting):
     with pytest.raises(ValueError, match=r"is no name|No closing"):
         taps.listed(setting)
+
+
+def test_blanks_around_a_name_do_not_count():
+    assert sorted(taps.listed("a = /a; b @ x = /b")) == ["a", "b"]
+
+
+def test_a_name_that_is_listed_twice_is_refused_as_one_would_hide_the_other():
+    with pytest.raises(ValueError, match="'tap' is listed twice"):
+        taps.listed("tap@acme=/a; tap@beta=/b")
 
 
 @pytest.mark.parametrize(

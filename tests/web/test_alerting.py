@@ -1,13 +1,17 @@
 """Channels, alert rules and notifications through the API."""
 
+import threading
 from dataclasses import replace
 
 import pytest
 from cryptography.fernet import Fernet
 
+from db import alert_rules, channels
 from db import series as series_rows
 from tasks.grouping import Grouping
 from tasks.incidents import settle
+from tests.db import rows
+from tests.db.patience import until
 from tests.db.rows import AT
 from tests.tasks.sightings import anomaly
 from tests.web.caller import Caller
@@ -259,6 +263,69 @@ def test_what_a_rule_told_of_an_incident_is_listed_with_it(
     (told,) = api.get(f"/v1/notifications?incident={incident}").json["items"]
     assert (told["occasion"], told["rule_id"]) == ("opened", made["id"])
     assert told["links"]["incident"] == f"/v1/incidents/{incident}"
+
+
+@pytest.fixture
+def meanwhile(database):
+    """Call something in a thread, and return when it waits for a transaction."""
+    waiting = (
+        "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'advisory' "
+        "AND datname = current_database()"
+    )
+    threads: list[threading.Thread] = []
+    answers: list = []
+
+    def start(call):
+        threads.append(threading.Thread(target=lambda: answers.append(call())))
+        threads[-1].start()
+        until(lambda: rows.owners_value(database, waiting))
+        assert answers == []
+
+    def end():
+        for thread in threads:
+            thread.join()
+        return answers
+
+    return start, end
+
+
+def test_a_channel_is_not_deleted_under_a_rule_that_is_being_made(
+    api, rule, plug, meanwhile, database, tenant_id
+):
+    start, end = meanwhile
+    (fields,) = api.get("/v1/alert-rules").json["items"] if rule() else ()
+    channel = plug(name="other")["id"]
+    with database.tenant(tenant_id) as connection:
+        alert_rules.hold(connection, tenant_id=tenant_id)
+        assert channels.by_ids(connection, tenant_id=tenant_id, ids=[channel])
+        start(lambda: api.call("DELETE", f"/v1/channels/{channel}"))
+        alert_rules.create(
+            connection,
+            tenant_id=tenant_id,
+            fields={**fields, "name": "late", "channels": [channel]},
+            most=9,
+            now=AT,
+        )
+    (answer,) = end()
+    assert answer.status_code == 409, answer.text
+    assert "late" in answer.json["detail"]
+    assert api.get(f"/v1/channels/{channel}").status_code == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_a_rule_does_not_take_a_channel_that_is_being_deleted(
+    api, rule, meanwhile, database, tenant_id, method
+):
+    start, end = meanwhile
+    path = rule()["links"]["self"] if method == "PATCH" else "/v1/alert-rules"
+    channel = api.post("/v1/channels", json={**HOOK, "name": "other"}).json["id"]
+    with database.tenant(tenant_id) as connection:
+        alert_rules.hold(connection, tenant_id=tenant_id)
+        channels.delete(connection, tenant_id=tenant_id, channel_id=channel)
+        given = {"name": "late", "channels": [channel]}
+        start(lambda: api.call(method, path, json=given))
+    (answer,) = end()
+    assert pointers(answer) == ["/channels/0"]
 
 
 def test_another_tenant_sees_and_changes_nothing(api, other_api, rule, plug):

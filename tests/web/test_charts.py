@@ -89,6 +89,35 @@ def test_the_picture_of_a_forecast_holds_what_was_seen_and_what_is_expected(
     assert spec["title"]["text"] == "Forecast of load"
 
 
+def legend(spec: dict[str, Any]) -> list[str]:
+    """Return the names of the legend, and check that each layer has one of them."""
+    colors = [layer["encoding"]["color"] for layer in spec["layer"]]
+    assert all(one["scale"] == colors[0]["scale"] for one in colors)
+    assert [one["datum"] for one in colors] == colors[0]["scale"]["domain"]
+    return colors[0]["scale"]["domain"]
+
+
+def test_a_legend_names_the_intervals_the_forecast_and_what_was_observed(api, work):
+    levels = [0.025, 0.1, 0.5, 0.9, 0.975]
+    data = samples.inline(96)
+    link = ran(api, work, samples.forecast(data=data, quantiles=levels))
+    spec = api.get(link).json
+    names = ["95 % interval", "80 % interval", "observed", "forecast"]
+    assert legend(spec) == names
+    svg = api.get(link, headers={"Accept": SVG}).text
+    assert all(name in "".join(ET.fromstring(svg).itertext()) for name in names)
+
+
+def test_quantiles_that_are_no_interval_are_named_as_they_are(api, work):
+    job = samples.forecast(data=samples.inline(96), quantiles=[0.1, 0.95])
+    assert legend(api.get(ran(api, work, job)).json)[0] == "10 % to 95 % quantile"
+
+
+def test_the_legend_of_an_analysis_names_what_is_there(api, work, stored):
+    spec = api.get(ran(api, work, samples.analysis(series=["load"]))).json
+    assert legend(spec) == ["expected range", "observed", "anomaly"]
+
+
 def test_the_picture_of_an_analysis_marks_the_anomaly(api, work, stored):
     link = ran(api, work, samples.analysis(series=["load"]))
     spec = api.get(link).json

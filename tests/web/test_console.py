@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from sqlalchemy import text
@@ -157,6 +157,57 @@ def test_home_shows_jobs_series_and_pictures(browser, api, work):
     assert ">60<" in page
 
 
+def test_home_says_what_each_job_is_about(browser, api, work):
+    body = b"series,ts,value\na,2026-03-01T00:00:00Z,1.5\n"
+    upload = api.post(
+        "/v1/uploads?filename=meters.csv", data=body, content_type="text/csv"
+    ).json
+    params = {"source": "upload", "upload": upload["id"]}
+    load = api.submit(type="ingest.run", params=params)
+    assert work.run(load["id"]) == "succeeded"
+    api.put("/v1/series/a", json={"frequency": "PT1H"})
+    api.submit(**samples.forecast(series={"tag": "pjm"}))
+    page = browser.get("/").text
+    for said in ("meters.csv", f"{len(body)} bytes", "tag pjm", ">1 hour<"):
+        assert said in page, said
+    assert upload["id"] not in page
+    shown = show(browser, load)
+    assert "meters.csv" in shown
+    assert re.search(r"<h2>All that was read</h2>.*?>1</td>", shown, re.DOTALL)
+    assert "Result as JSON" in shown
+
+
+@pytest.mark.parametrize(
+    "path", ["jobs/job_x", "sources/none", "incidents/inc_x", "jobs", "a/b"]
+)
+def test_what_is_not_there_is_told_as_a_page_with_a_way_back(browser, path):
+    answer = browser.get(f"/console/{path}")
+    assert (answer.status_code, answer.mimetype) == (404, "text/html")
+    assert "<h1>Not found</h1>" in answer.text
+    assert 'href="/">Back' in answer.text
+    assert 'href="/console/incidents"' in answer.text
+    assert_harmless(answer.text)
+    assert answer.headers["X-Trace-Id"] in answer.text
+
+
+def test_the_page_of_what_is_not_there_shows_a_hostile_address_as_text(browser):
+    answer = browser.get(f"/console/{quote(HOSTILE)}")
+    assert answer.status_code == 404
+    assert_harmless(answer.text)
+    assert HOSTILE.partition("/")[0] in unescape(answer.text)
+
+
+def test_problems_of_the_api_stay_json(browser):
+    assert browser.get("/v1/jobs/job_x").mimetype == "application/problem+json"
+
+
+def test_the_page_of_the_api_brings_its_mark(app):
+    stranger = app.test_client()
+    assert 'rel="icon"' in stranger.get("/docs").text
+    with stranger.get("/favicon.ico") as answer:
+        assert answer.mimetype == "image/svg+xml"
+
+
 def test_home_of_a_new_tenant_says_what_to_do(browser):
     page = browser.get("/").text
     assert "No jobs yet" in page
@@ -205,6 +256,7 @@ def test_the_page_of_a_forecast_shows_model_error_and_steps(browser, api, work):
     chart = re.search(r'data-chart="([^"]+)"', page)[1]
     assert browser.get(unescape(chart)).status_code == 200
     assert "MASE" in page
+    assert "Coverage of the 80 % interval" in page
     (item,) = api.get(job["links"]["result"]).json["series"]
     assert item["model"] in page
     assert item["points"][0]["ds"] in page

@@ -1,6 +1,8 @@
 """The pages of incidents: behind the sign-in, of one tenant, without own figures."""
 
+import json
 import re
+from html import unescape
 
 import pytest
 
@@ -87,3 +89,11 @@ def test_what_the_scripts_ask_is_answered_to_the_cookie_alone(visit, api, incide
         assert len(browser.get(path).json["items"]) == count, path
     assert browser.get(f"{base}/chart?series=east").status_code == 200
     assert browser.post(f"{base}/resolve").status_code == 401
+
+
+def test_who_acted_is_told_by_the_name_of_the_key(visit, api, incident):
+    assert api.post(f"/v1/incidents/{incident}/acknowledge").status_code == 200
+    who = api.get(f"/v1/incidents/{incident}").json["acknowledged_by"]
+    page = unescape(visit(api).get(f"/console/incidents/{incident}").text)
+    (named,) = re.findall(r"data-names=\"({.*?})\"", page)
+    assert json.loads(named) == {who: "test"}

@@ -17,6 +17,7 @@ OPEN = {
     ("GET", "/metrics"),
     ("GET", "/openapi.json"),
     ("GET", "/docs"),
+    ("GET", "/favicon.ico"),
     ("GET", "/docs/assets/<path:name>"),
     ("GET", "/assets/vega.js"),
     ("GET", "/problems/<name>"),

@@ -1,6 +1,6 @@
 """Pictures of incidents: what was observed, with the anomalous stretches marked."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import vl_convert
@@ -79,6 +79,31 @@ def test_the_stretch_is_marked_among_so_many_steps_around_it(api, observe, happe
     )
     assert spec["title"]["subtitle"] == "171 observations, 3 of them in an anomaly"
     assert spec["layer"][1]["encoding"]["y"]["title"] == "MW"
+
+
+def test_what_was_expected_and_the_bound_are_drawn_where_the_evidence_has_them(
+    api, observe, happen
+):
+    observe("east")
+    known = {"rule": "outside_bounds", "expected": 5, "threshold": 7.5, "value": 9.0}
+    other = {"rule": "repeated_value", "expected": 3.0, "threshold": 40.0}
+    found = [anomaly(5, evidence=known), anomaly(6, evidence=other), anomaly(7)]
+    link = happen(east=found)
+    spec = api.get(link).json
+    rules = {
+        layer["encoding"]["y"]["field"]: layer["data"]["values"]
+        for layer in spec["layer"]
+        if layer["mark"]["type"] == "rule"
+    }
+    assert [row["expected"] for row in rules["expected"]] == [5.0, 3.0]
+    assert [row["bound"] for row in rules["bound"]] == [7.5]
+    middle = AT + timedelta(hours=5.5)
+    (bound,) = rules["bound"]
+    start, end = (datetime.fromisoformat(bound[name]) for name in ("ts", "end"))
+    assert start < AT + timedelta(hours=5) < AT + timedelta(hours=6) < end
+    assert start + (end - start) / 2 == middle
+    drawn = api.get(link, headers={"Accept": "image/svg+xml"}).text
+    assert all(name in drawn for name in ("expected", "bound", "observed"))
 
 
 def test_stretches_that_touch_are_marked_as_one(api, observe, happen):

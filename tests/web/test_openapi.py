@@ -1,5 +1,6 @@
 """The OpenAPI document says what the API does; test_*.py hold every answer to it."""
 
+import json
 import re
 from pathlib import Path
 
@@ -157,6 +158,12 @@ def operations(spec: dict) -> dict[tuple[str, str], dict]:
 def test_the_document_is_valid_openapi_3_1(spec):
     assert spec["openapi"].startswith("3.1")
     openapi_spec_validator.validate(spec)
+
+
+def test_no_text_is_quoted_as_only_docstrings_are(spec):
+    assert "``" not in json.dumps(spec)
+    summaries = [one["summary"] for one in operations(spec).values()]
+    assert not any("`" in text for text in summaries)
 
 
 def test_the_document_describes_exactly_the_calls_there_are(spec, app):

@@ -66,6 +66,37 @@ def test_each_verb_submits_its_job(api, verb, body, kind, params):
     assert entry["detail"]["job_id"] == job["id"]
 
 
+@pytest.mark.parametrize("mode", ["incremental", "full"])
+def test_what_a_run_brings_is_scored_afterwards_if_the_source_is_watched(api, mode):
+    create(api, watch={"name": "night", "sensitivity": 60})
+    job = api.post(f"{BASE}/grid/run?mode={mode}").json
+    (look,) = (
+        one
+        for one in api.get("/v1/jobs").json["items"]
+        if one["type"] == "analysis.watch"
+    )
+    shown = api.get(f"/v1/jobs/{look['id']}").json
+    assert (shown["queue"]["waits_for"], shown["labels"]) == (
+        [job["id"]],
+        {"source": "grid"},
+    )
+    assert shown["params"]["series"] == {"source": "grid"}
+    assert (shown["params"]["name"], shown["params"]["sensitivity"]) == ("night", 60)
+    entry = api.get("/v1/audit").json["items"][0]
+    assert entry["detail"]["job_id"] == job["id"]
+    assert entry["detail"]["watch_job_id"] == look["id"]
+
+
+def test_neither_a_backfill_nor_a_test_is_scored(api):
+    create(api, watch={"name": "night"})
+    api.post(f"{BASE}/grid/backfill", json={"start": "2020-01-01T00:00:00Z"})
+    api.post(f"{BASE}/grid/test")
+    assert {one["type"] for one in api.get("/v1/jobs").json["items"]} == {
+        "ingest.run",
+        "ingest.probe",
+    }
+
+
 def test_the_answer_to_a_test_can_be_waited_for(api, work):
     create(api)
     job = api.post(f"{BASE}/grid/test", headers={"Idempotency-Key": "k"}).json

@@ -39,7 +39,7 @@ def test_a_source_is_created_as_given_with_defaults_filled_in(api):
     assert answer.headers["Location"] == f"{BASE}/grid" == made["links"]["self"]
     assert made["id"].startswith("src_")
     assert made["config"] == GRID["config"]
-    assert made["mapping"] == {"prefix": None, "keys": {}}
+    assert made["mapping"] == {"prefix": None, "keys": {}, "unit": None, "tags": []}
     assert (made["schedule"], made["enabled"], made["warnings"]) == (CRON, True, [])
     assert (made["failures"], made["open_until"], made["withdraw"]) == (0, None, True)
     shown = api.get(f"{BASE}/grid").json
@@ -59,7 +59,12 @@ def test_all_that_can_be_given_comes_back(api, put):
     given = {
         "connector": "keyed",
         "credential": "mine",
-        "mapping": {"prefix": "load.", "keys": {"pjm.d": "load-pjm"}},
+        "mapping": {
+            "prefix": "load.",
+            "keys": {"pjm.d": "load-pjm"},
+            "unit": "MW",
+            "tags": ["load"],
+        },
         "schedule": CRON,
         "since": "2020-01-01T00:00:00Z",
         "lookback_h": 240.0,
@@ -106,6 +111,7 @@ def test_all_that_can_be_given_comes_back(api, put):
         ({"mapping": {"prefix": "A"}}, ["/mapping/prefix"]),
         ({"mapping": {"keys": {"a": "x", "b": "x"}}}, ["/mapping/keys"]),
         ({"mapping": {"keys": {"a": "A B"}}}, ["/mapping/keys/a"]),
+        ({"mapping": {"tags": [""]}}, ["/mapping/tags/0"]),
         ({"watch": {"sensitivity": 101}}, ["/watch/sensitivity"]),
         ({"colour": "red"}, ["/colour"]),
     ],
@@ -114,6 +120,18 @@ def test_what_is_not_valid_is_refused_with_the_field(api, changes, wanted):
     assert pointers(api.post(BASE, json={**GRID, **changes})) == wanted
     assert api.get(BASE).json["items"] == []
     assert api.get("/v1/schedules").json["items"] == []
+
+
+def test_each_answer_that_shows_one_source_says_when_it_is_read_next(api):
+    made = create(api, schedule=CRON)
+    change = {"schedule": {"cron": "0 5 * * *"}}
+    changed = api.call("PATCH", f"{BASE}/grid", json=change).json
+    shown = api.get(f"{BASE}/grid").json
+    assert changed["next_fire_at"] == shown["next_fire_at"] != made["next_fire_at"]
+    assert changed["fault"] is None
+    assert api.post(f"{BASE}/grid/pause").json["next_fire_at"] is None
+    enabled = api.post(f"{BASE}/grid/enable").json
+    assert enabled["next_fire_at"] == shown["next_fire_at"]
 
 
 def test_a_source_that_is_off_by_default_names_its_licence(api):

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from db import idempotency, processes
+from db import idempotency, incidents, processes
+from tasks.incidents import settle
 from tests.db import rows
 from tests.db.patience import until
 from tests.servers.ports import free_port
+from tests.tasks.sightings import HOURLY, anomaly
 from tests.workers.broker import Broker
 from workers.dispatcher import Dispatcher
 from workers.housekeeping import Housekeeping
@@ -57,6 +59,49 @@ def folder(settings) -> Broker:
     found = Broker(settings)
     found.declare()
     return found
+
+
+def test_an_incident_without_news_for_long_is_ended_and_says_why(
+    folder, database, tenant_id
+):
+    series_id = rows.series(database, tenant_id, "a")
+    with database.tenant(tenant_id) as connection:
+        (old, fresh) = (
+            settle(
+                connection,
+                tenant_id=tenant_id,
+                found={series_id: [anomaly(at)]},
+                seen={},
+                grouping=HOURLY,
+                now=rows.AT,
+            ).opened[0]
+            for at in (0, 99)
+        )
+    rows.change(
+        database,
+        "UPDATE incidents SET updated_at = now() - "
+        "CASE id WHEN :old THEN interval '31 days' ELSE interval '29 days' END",
+        old=old,
+    )
+    _housekeeping(folder, database, quiet_days=0).look()
+    tidy = _housekeeping(folder, database)
+    tidy.look()
+    tidy.look()
+    with database.tenant(tenant_id) as connection:
+        states = {
+            one.id: (one.state, one.reason, one.version)
+            for one in incidents.by_ids(
+                connection, tenant_id=tenant_id, ids=[old, fresh]
+            )
+        }
+    assert states == {old: ("resolved", "quiet", 2), fresh: ("open", None, 1)}
+    query = (
+        "SELECT body ->> 'reason' FROM incident_events "
+        "WHERE incident_id = :old AND kind = 'resolved'"
+    )
+    assert rows.value(database, query, old=old) == "quiet"
+    told = "SELECT body -> 'incident' ->> 'reason' FROM job_events WHERE kind = :kind"
+    assert rows.value(database, told, kind="incident.resolved") == "quiet"
 
 
 def test_a_job_whose_lease_ran_out_is_queued_for_its_next_attempt(

@@ -8,7 +8,7 @@ import pytest
 from cryptography.fernet import Fernet
 from standardwebhooks.webhooks import Webhook
 
-from db import channels, incident_cases, notifications, webhooks
+from db import channels, deliveries, incident_cases, notifications, webhooks
 from db.channels import NewChannel
 from db.notifications import Notification, Wanted
 from tasks import alerting, credentials
@@ -245,6 +245,62 @@ def test_a_receiver_that_is_refused_is_seen_although_another_got_it(world, plug,
         "the server answered 550 gone",
     )
     assert box.envelopes == [("forebay@a.example", ["desk@b.example"])]
+
+
+def plain(box):
+    return {**SENDER, "host": "127.0.0.1", "port": box.port, "security": "none"}
+
+
+def resend(world, seen):
+    with world.database.tenant(world.tenant_id) as connection:
+        deliveries.send_again(
+            connection,
+            tenant_id=world.tenant_id,
+            webhook_id=seen.webhook_id,
+            delivery_id=seen.delivery_id,
+        )
+
+
+def test_who_has_got_it_is_not_sent_it_again(world, plug, send):
+    with mailbox() as box:
+        box.script["rcpt TO:<ops@b.example>"] = "450 not now"
+        seen = send(plug("email", plain(box)))
+        assert (seen.state, seen.last_error) == (
+            "pending",
+            "the server answered 450 not now",
+        )
+        box.script.clear()
+        world.now += timedelta(seconds=5)
+        seen = send.again()
+        assert (seen.state, seen.last_error) == ("delivered", None)
+        assert [to for _, to in box.envelopes] == [["desk@b.example"], SENDER["to"][1:]]
+        first, second = box.messages
+        assert first["To"] == second["To"] == "desk@b.example, ops@b.example"
+        assert first["Message-ID"] == second["Message-ID"]
+        assert first.get_content() == second.get_content()
+        resend(world, seen)
+        assert send.again().state == "delivered"
+        assert box.envelopes[-1][1] == SENDER["to"]
+
+
+def test_who_is_refused_for_good_keeps_nobody_else_from_getting_it(world, plug, send):
+    with mailbox() as box:
+        box.script["rcpt TO:<desk@b.example>"] = "550 gone"
+        box.script["rcpt TO:<ops@b.example>"] = "451 busy"
+        seen = send(plug("email", plain(box)))
+        assert (seen.state, box.envelopes) == ("pending", [])
+        del box.script["rcpt TO:<ops@b.example>"]
+        world.now += timedelta(seconds=5)
+        seen = send.again()
+        assert (seen.state, seen.last_error) == (
+            "failed",
+            "the server answered 550 gone",
+        )
+        assert [to for _, to in box.envelopes] == [["ops@b.example"]]
+        box.script.clear()
+        resend(world, seen)
+        assert send.again().state == "delivered"
+        assert [to for _, to in box.envelopes] == [["ops@b.example"], SENDER["to"][:1]]
 
 
 def test_a_server_that_hangs_up_is_tried_again(world, plug, send):

@@ -72,6 +72,7 @@ def change_alert_rule(rule_id: str, body: ChangeRule) -> Response:
     tenant_id = identity().tenant_id
     fields = body.model_dump(exclude_none=True)
     with door().database.tenant(tenant_id) as connection:
+        alert_rules.hold(connection, tenant_id=tenant_id)
         if "channels" in fields:
             _channels(connection, fields["channels"])
         try:
@@ -140,6 +141,7 @@ def list_notifications(query: NotificationQuery) -> Response:
 
 
 def _create(connection: Connection, body: CreateRule) -> str:
+    alert_rules.hold(connection, tenant_id=identity().tenant_id)
     _channels(connection, body.channels)
     try:
         made = alert_rules.create(

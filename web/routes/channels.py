@@ -112,6 +112,7 @@ def delete_channel(channel_id: str) -> Response:
     tenant_id = identity().tenant_id
     with door().database.tenant(tenant_id) as connection:
         found = _find(connection, channel_id)
+        alert_rules.hold(connection, tenant_id=tenant_id)
         used = alert_rules.using(connection, tenant_id=tenant_id, channel_id=channel_id)
         if used:
             raise StateConflict(

@@ -9,6 +9,7 @@ import orjson
 from apiflask import APIBlueprint
 from flask import (
     Response,
+    current_app,
     g,
     redirect,
     render_template,
@@ -17,15 +18,17 @@ from flask import (
     session,
 )
 
-from db import incidents, jobs, keys, series
+from db import incidents, jobs, keys, series, uploads
 from db.jobs import FINAL_STATES, Job, JobFilter
 from db.keys import Identity
 from db.session import Connection
-from tasks import submit
+from tasks import sources, submit
 from tasks.errors import NotFound
 from web.door import door, identity
+from web.figures import tables
 from web.guard import open_to_all, sign_in
 from web.representation import job_json
+from web.subjects import subject
 
 bp = APIBlueprint("console", __name__, enable_openapi=False)
 
@@ -36,6 +39,7 @@ _OWN_PATH = re.compile(r"/(?![/\\])[!-~]*")
 _SHOWN_JOBS = 25
 _SHOWN_SERIES = 50
 _SHOWN_STEPS = 24
+_SHOWN_ENTRIES = 100
 
 
 @bp.get("/")
@@ -54,9 +58,10 @@ def home() -> str | Response:
             for job in _newest(connection, JobFilter(["succeeded"], kind), 1)
         ]
         known = series.page(connection, tenant_id=who.tenant_id, limit=_SHOWN_SERIES)
+        about = _subjects(connection, found)
     return render_template(
         "home.html",
-        jobs=[job_json(job) for job in found],
+        jobs=[{**job_json(job), "about": about[job.id]} for job in found],
         series=known,
         pictures=pictures,
     )
@@ -69,10 +74,13 @@ def job_page(job_id: str) -> str:
     with door().database.tenant(tenant_id) as connection:
         job = submit.find(connection, tenant_id=tenant_id, job_id=job_id)
         text = jobs.result(connection, tenant_id=tenant_id, job_id=job_id)
+        about = _subjects(connection, [job])[job.id]
     result = orjson.loads(text) if text else None
     return render_template(
         "job.html",
         job=job_json(job),
+        about=about,
+        tables=tables(job.type, result),
         ended=job.state in FINAL_STATES,
         result=result,
         drawable=_drawable(job, result),
@@ -84,6 +92,15 @@ def job_page(job_id: str) -> str:
 def sources_page() -> str:
     """Show the sources and how they fare; the page asks the API for every figure."""
     return render_template("sources.html")
+
+
+@bp.get("/console/sources/<name>")
+def source_page(name: str) -> str:
+    """Show a source: its runs, windows, series and the rows that are held."""
+    tenant_id = identity().tenant_id
+    with door().database.tenant(tenant_id) as connection:
+        found = sources.find(connection, tenant_id=tenant_id, name=name)
+    return render_template("source.html", name=found.name)
 
 
 @bp.get("/console/incidents")
@@ -98,9 +115,16 @@ def incident_page(incident_id: str) -> str:
     tenant_id = identity().tenant_id
     with door().database.tenant(tenant_id) as connection:
         found = incidents.find(connection, tenant_id=tenant_id, incident_id=incident_id)
-    if found is None:
-        raise NotFound(f"no incident {incident_id}")
-    return render_template("incident.html", id=found.id)
+        if found is None:
+            raise NotFound(f"no incident {incident_id}")
+        acted = _who_acted(connection, found)
+    return render_template("incident.html", id=found.id, names=acted)
+
+
+@bp.get("/console/<path:rest>")
+def no_page(rest: str) -> str:
+    """Say that there is no such page, after the sign-in as everywhere."""
+    raise NotFound(f"there is no page /console/{rest}")
 
 
 @bp.post("/console/sign-in")
@@ -121,6 +145,14 @@ def do_sign_out() -> Response:
     """Forget the key."""
     session.clear()
     return redirect("/")  # type: ignore[return-value] # werkzeug's base class
+
+
+@bp.get("/favicon.ico")
+@open_to_all
+def favicon() -> Response:
+    """Serve the picture that browsers ask for beside what is no page."""
+    folder = Path(current_app.static_folder or "static")
+    return send_from_directory(folder, "forebay.svg", max_age=86_400)
 
 
 @bp.get("/docs")
@@ -160,6 +192,33 @@ def _newest(connection: Connection, wanted: JobFilter, limit: int) -> list[Job]:
         wanted=wanted,
         before=None,
         limit=limit,
+    )
+
+
+def _subjects(connection: Connection, found: list[Job]) -> dict[str, str]:
+    """Return what jobs are about, by their ids."""
+    files = uploads.names(
+        connection,
+        tenant_id=identity().tenant_id,
+        ids={job.params["upload"] for job in found if job.params.get("upload")},
+    )
+    return {job.id: subject(job.params, filenames=files) for job in found}
+
+
+def _who_acted(connection: Connection, found: incidents.Incident) -> dict[str, str]:
+    """Return the names of the keys that acted on an incident, by their ids."""
+    said = incidents.history(
+        connection,
+        tenant_id=identity().tenant_id,
+        incident_id=found.id,
+        before=None,
+        limit=_SHOWN_ENTRIES,
+    )
+    acted = {found.acknowledged_by, *(one.key_id for one in said)}
+    return keys.names(
+        connection,
+        tenant_id=identity().tenant_id,
+        ids=[key_id for key_id in acted if key_id],
     )
 
 

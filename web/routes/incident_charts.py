@@ -9,6 +9,7 @@ from flask import Response, request
 
 from db import incident_cases, incidents, series
 from db.incident_cases import Span
+from db.incidents import Joined
 from db.series import SeriesExtent
 from db.session import Connection
 from tasks.errors import NotFound
@@ -55,18 +56,31 @@ def _spec(connection: Connection, incident_id: str, stay: Span) -> dict[str, Any
         before=None,
         limit=_MOST_ANOMALIES,
     )
+    mine = [one for one in joined if one.unique_id == stay.unique_id]
     start, end = _around(known, stay)
     observed = stored_pairs(connection, series_id=stay.series_id, start=start, end=end)
     return charts.incident_chart(
         stay.unique_id,
         observed=list(islice(observed, charts.MOST_POINTS)),
-        stretches=[
-            (one.start_at, one.end_at)
-            for one in joined
-            if one.unique_id == stay.unique_id
-        ],
+        stretches=[(one.start_at, one.end_at) for one in mine],
         unit=known.unit if known else None,
+        levels=[level for one in mine if (level := _level(one))],
     )
+
+
+def _level(one: Joined) -> charts.Level | None:
+    """Return what was expected, as far as the evidence that is kept says so."""
+    expected = _figure(one.evidence.get("expected"))
+    if expected is None:
+        return None
+    # The thresholds of other rules are no values of the series.
+    is_bound = one.evidence.get("rule") == "outside_bounds"
+    bound = _figure(one.evidence.get("threshold")) if is_bound else None
+    return charts.Level(one.start_at, one.end_at, expected, bound)
+
+
+def _figure(said: Any) -> float | None:
+    return float(said) if isinstance(said, int | float) else None
 
 
 def _around(known: SeriesExtent | None, stay: Span) -> tuple[datetime, datetime]:

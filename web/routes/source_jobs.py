@@ -66,7 +66,7 @@ def preview_source(name: str, body: PreviewSource) -> Response:
 @bp.input(RunQuery, location="query", arg_name="query")
 @bp.doc(responses=_ANSWERS)
 def run_source(name: str, query: RunQuery) -> Response:
-    """Read the source now; its schedule stays as it is."""
+    """Read the source now; its schedule stays as it is, and its watch follows."""
     return _submit(
         name,
         "run",
@@ -167,10 +167,24 @@ def _submit(
                 submission=_traced(wanted(connection, source)),
                 once=call.pair,
             )
-            note(connection, f"source.{act}", source, {"job_id": job.id})
+            told = {"job_id": job.id, **_watched(connection, act, source, job.id)}
+            note(connection, f"source.{act}", source, told)
     if patience is not None:
         job = awaited(job, patience, until_end=True)
     return marked(job_response(job, accepted=True), replayed=known is not None)
+
+
+def _watched(
+    connection: Connection, act: str, source: Source, job_id: str
+) -> dict[str, str]:
+    """Have what a read brings scored once it ends, as after a scheduled one."""
+    wanted = sources.watch(source, after=job_id) if act == "run" else None
+    if wanted is None:
+        return {}
+    job, _ = submit.submit(
+        connection, tenant_id=source.tenant_id, submission=_traced(wanted)
+    )
+    return {"watch_job_id": job.id}
 
 
 def _traced(submission: Submission) -> Submission:

@@ -24,7 +24,7 @@ from web.schemas.sources import (
     Options,
     SourceDetail,
     SourceList,
-    SourceOut,
+    SourceNow,
 )
 
 bp = APIBlueprint("sources", __name__, url_prefix="/v1/sources", tag="Sources")
@@ -38,7 +38,7 @@ _LINKS = (
 
 @bp.post("")
 @bp.input(CreateSource, arg_name="body")
-@bp.doc(responses=answers(201, "The source", SourceOut))
+@bp.doc(responses=answers(201, "The source", SourceNow))
 def create_source(body: CreateSource) -> Response:
     """Create a source from a connector; its config is checked, nothing is asked."""
     tenant_id, allowed = identity().tenant_id, _taps()
@@ -47,7 +47,8 @@ def create_source(body: CreateSource) -> Response:
             connection, lambda: _create(connection, body, allowed)
         )
         made = sources.find(connection, tenant_id=tenant_id, name=name)
-    return acts.created(_source_json(made), replayed=replayed)
+        shown = _now_json(connection, made)
+    return acts.created(shown, replayed=replayed)
 
 
 @bp.get("")
@@ -72,13 +73,13 @@ def get_source(name: str) -> Response:
     tenant_id = identity().tenant_id
     with door().database.tenant(tenant_id) as connection:
         found = sources.find(connection, tenant_id=tenant_id, name=name)
-        shown = {**_source_json(found), **_fares(connection, found)}
+        shown = {**_now_json(connection, found), **_fares(connection, found)}
     return json_response(shown)
 
 
 @bp.patch("/<name>")
 @bp.input(ChangeSource, arg_name="body")
-@bp.doc(responses=answers(200, "The source", SourceOut))
+@bp.doc(responses=answers(200, "The source", SourceNow))
 def change_source(name: str, body: ChangeSource) -> Response:
     """Change the given fields; its schedule follows, and its breaker is closed."""
     tenant_id, allowed = identity().tenant_id, _taps()
@@ -97,7 +98,8 @@ def change_source(name: str, body: ChangeSource) -> Response:
         if changes:
             told = {"fields": sorted(body.model_fields_set)}
             note(connection, "source.change", changed, told)
-    return json_response(_source_json(changed))
+        shown = _now_json(connection, changed)
+    return json_response(shown)
 
 
 @bp.delete("/<name>")
@@ -113,14 +115,14 @@ def delete_source(name: str) -> Response:
 
 
 @bp.post("/<name>/enable")
-@bp.doc(responses=answers(200, "The source", SourceOut))
+@bp.doc(responses=answers(200, "The source", SourceNow))
 def enable_source(name: str) -> Response:
     """Let a source run; of one that is off by default this accepts the licence."""
     return _switch(name, enabled=True)
 
 
 @bp.post("/<name>/pause")
-@bp.doc(responses=answers(200, "The source", SourceOut))
+@bp.doc(responses=answers(200, "The source", SourceNow))
 def pause_source(name: str) -> Response:
     """Pause: nothing is read until it is enabled, and nothing counts as missed."""
     return _switch(name, enabled=False)
@@ -148,7 +150,8 @@ def _switch(name: str, *, enabled: bool) -> Response:
             allowed=allowed,
         )
         note(connection, "source.enable" if enabled else "source.pause", changed)
-    return json_response(_source_json(changed))
+        shown = _now_json(connection, changed)
+    return json_response(shown)
 
 
 def _setup(body: CreateSource) -> Setup:
@@ -186,12 +189,18 @@ def _create(
     return made.name
 
 
-def _fares(connection: Connection, source: Source) -> Mapping[str, Any]:
+def _now_json(connection: Connection, source: Source) -> dict[str, Any]:
     planned = sources.schedule_of(connection, source)
     running = planned is not None and planned.enabled
     return {
+        **_source_json(source),
         "next_fire_at": planned.next_fire_at if planned and running else None,
         "fault": planned.fault if planned else None,
+    }
+
+
+def _fares(connection: Connection, source: Source) -> Mapping[str, Any]:
+    return {
         "freshness": source_series.freshness_counts(
             connection, tenant_id=source.tenant_id, source_id=source.id
         ),

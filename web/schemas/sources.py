@@ -16,6 +16,7 @@ from tasks.source_plan import SourceName
 from web.schemas.credentials import CredentialName
 from web.schemas.jobs import Body, Page
 from web.schemas.schedules import Cron, Zone
+from web.schemas.series import Tag
 
 _MOST_KEYS = 10_000
 PartitionId = Annotated[str, Field(min_length=1, max_length=400)]
@@ -35,7 +36,7 @@ def _unlike(keys: dict[str, str]) -> dict[str, str]:
 
 
 class Mapping(Body):
-    """What the source's series are called here."""
+    """What the source's series are called here, and what is said of them."""
 
     prefix: Prefix | None = Field(
         default=None,
@@ -45,6 +46,14 @@ class Mapping(Body):
     keys: Annotated[
         dict[LocalKey, SeriesKey], Field(max_length=_MOST_KEYS), AfterValidator(_unlike)
     ] = Field(default={}, description="By the source's own key, one of yours.")
+    unit: str | None = Field(
+        default=None,
+        max_length=50,
+        description="Of series whose unit neither the source nor you have told.",
+    )
+    tags: Annotated[list[Tag], Field(max_length=50)] = Field(
+        default=[], description="Of series that have none; a job selects by tag."
+    )
 
 
 class SourceSchedule(Body):
@@ -89,7 +98,7 @@ class Expected(Body):
 
 
 class Watched(Body):
-    """How what a scheduled read brings is scored afterwards, by `analysis.watch`."""
+    """How what a read brings is scored afterwards, by `analysis.watch`."""
 
     name: str = Field(default="watch", pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
     sensitivity: int = Field(
@@ -103,7 +112,9 @@ class Options(Body):
     mapping: Mapping = Mapping()
     schedule: SourceSchedule | None = None
     since: Instant | None = Field(
-        default=None, description="Where the first read begins; 30 days back."
+        default=None,
+        description="Where the first read begins; 30 days back. A table that cannot be "
+        "asked for a window is read whole.",
     )
     lookback_h: float | None = Field(
         default=None,
@@ -119,7 +130,8 @@ class Options(Body):
     quality: Quality = Quality()
     expected: Expected | None = None
     watch: Watched | None = Field(
-        default=None, description="Score what each scheduled read brings."
+        default=None,
+        description="Score what each read brings: a scheduled one, or `run`.",
     )
 
 
@@ -246,11 +258,16 @@ class SourceOut(BaseModel):
     links: dict[str, str]
 
 
-class SourceDetail(SourceOut):
-    """A source and how it fares; the counts are by state, and by code."""
+class SourceNow(SourceOut):
+    """A source, when it is read next, and what is wrong with its schedule."""
 
     next_fire_at: str | None
     fault: str | None
+
+
+class SourceDetail(SourceNow):
+    """A source and how it fares; the counts are by state, and by code."""
+
     freshness: dict[str, int]
     windows: dict[str, int]
     quarantined: dict[str, int]

@@ -45,3 +45,15 @@ function linked(path, text) {
 function severity(name) {
   return made("span", `severity ${name}`, name);
 }
+
+function fact(name, ...parts) {
+  return made("div", "", made("dt", "", name), made("dd", "", ...parts));
+}
+
+function shell(method, path, body) {
+  const lines = [`curl -s -X ${method} ${window.location.origin}${path}`, '-H "Authorization: Bearer $KEY"'];
+  if (body) {
+    lines.push("-H 'Content-Type: application/json'", `-d '${JSON.stringify(body)}'`);
+  }
+  return made("pre", "shell", lines.join(" \\\n  "));
+}

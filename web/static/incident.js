@@ -68,6 +68,16 @@ function listed(name, page, make, what) {
   rest(section, page, what);
 }
 
+// Series without a unit, or gone since, have none.
+async function unitsOf(found) {
+  const keys = [...new Set(found.map((one) => one.unique_id))].slice(0, MOST_PICTURES);
+  const pairs = keys.map(async (key) => {
+    const series = await asked(`/v1/series/${encodeURIComponent(key)}`).catch(() => ({}));
+    return [key, series.unit ?? ""];
+  });
+  return Object.fromEntries(await Promise.all(pairs));
+}
+
 async function fill() {
   const of = `incident=${encodeURIComponent(incidentId)}&limit=${MOST}`;
   const incident = await asked(`/v1/incidents/${incidentId}`);
@@ -77,10 +87,11 @@ async function fill() {
     asked(`${incident.links.anomalies}?limit=${MOST}`),
     asked(`/v1/notifications?${of}`),
   ]);
+  const units = await unitsOf(found.items);
   head(incident);
   advice(given, incident.kinds);
   listed("history", entries, entry, "entries");
-  listed("anomalies", found, anomaly, "anomalies");
+  listed("anomalies", found, (one) => anomaly(one, units[one.unique_id]), "anomalies");
   notifications(sent);
   acts(incident);
   told.remove();

@@ -1,8 +1,26 @@
 // The parts of the page of an incident: each makes elements of an answer of the API.
 const measure = new Intl.NumberFormat("en-GB", { maximumSignificantDigits: 6 });
+const names = JSON.parse(document.getElementById("incident").dataset.names);
 
-function fact(name, ...parts) {
-  return made("div", "", made("dt", "", name), made("dd", "", ...parts));
+const RULES = {
+  outside_bounds: "outside of what was expected",
+  unlike_the_past: "unlike anything seen before",
+  lasting_change: "a change that lasts",
+  repeated_value: "one value over and over",
+  missing_run: "values missing in a row",
+  missing_share: "more values missing than usual",
+  returned: "came back soon",
+  kept: "kept the new level",
+  stayed: "stayed at the new level",
+  bent: "the trend bent",
+  spread: "the spread changed",
+  two_sided: "went both ways",
+};
+// What only the search itself can make use of; the API has it.
+const UNSAID = ["surprise", "view", "view_reading", "view_distance"];
+
+function who(key) {
+  return names[key] ?? key;
 }
 
 function facts(incident) {
@@ -16,7 +34,7 @@ function facts(incident) {
     found.push(fact("Tags", incident.tags.join(", ")));
   }
   if (incident.acknowledged_by) {
-    found.push(fact("Taken care of by", incident.acknowledged_by));
+    found.push(fact("Taken care of by", who(incident.acknowledged_by)));
   }
   if (incident.closed_at) {
     found.push(fact("Resolved (UTC)", `${utc(incident.closed_at)}, ${incident.reason}`));
@@ -26,14 +44,6 @@ function facts(incident) {
     found.push(fact("Goes on as", linked(`/console/incidents/${into}`, into)));
   }
   return found;
-}
-
-function shell(method, path, body) {
-  const lines = [`curl -s -X ${method} ${window.location.origin}${path}`, '-H "Authorization: Bearer $KEY"'];
-  if (body) {
-    lines.push("-H 'Content-Type: application/json'", `-d '${JSON.stringify(body)}'`);
-  }
-  return made("pre", "shell", lines.join(" \\\n  "));
 }
 
 function came(advice) {
@@ -64,8 +74,8 @@ function recommended(kind, items) {
   return best.length ? [made("h3", "", `Of the ${kind.replaceAll("_", " ")}`), list] : [];
 }
 
-function happened({ kind, body, key_id: who }) {
-  const by = who ? ` by ${who}` : "";
+function happened({ kind, body, key_id: key }) {
+  const by = key ? ` by ${who(key)}` : "";
   const found = body.anomalies ? body.anomalies.length : 0;
   const counted = `${number.format(found)} ${found === 1 ? "anomaly" : "anomalies"}`;
   switch (kind) {
@@ -84,21 +94,65 @@ function entry(one) {
   return made("li", "", made("time", "", utc(one.at)), made("div", "", ...happened(one)));
 }
 
-function evidence(told) {
-  const list = made("dl", "facts evidence");
-  const known = Object.entries(told).filter(([, said]) => said !== "");
-  known.forEach(([name, said]) => {
-    const text = typeof said === "number" ? measure.format(said) : String(said ?? "unknown");
-    list.append(fact(name.replaceAll("_", " "), text));
-  });
-  return list;
+function measured(said, unit) {
+  if (said === null || said === undefined) {
+    return "unknown";
+  }
+  const text = typeof said === "number" ? measure.format(said) : String(said);
+  return unit ? `${text} ${unit}` : text;
 }
 
-function anomaly(one) {
+// Return pairs of a name and what is said, in plain words; `unit` is that of the series.
+function plain(told, unit) {
+  const isValue = told.rule === "outside_bounds" || told.rule === "unlike_the_past";
+  const own = isValue ? unit : told.unit;
+  const found = [];
+  const add = (key, name, of) => {
+    if (key in told) {
+      found.push([name, measured(told[key], of)]);
+    }
+  };
+  add("value", "Value", unit);
+  add("expected", "Expected", unit);
+  add("before", "Level before", unit);
+  add("after", "Level after", unit);
+  if (told.rule) {
+    found.push(["Found as", RULES[told.rule] ?? told.rule.replaceAll("_", " ")]);
+  }
+  if (told.reading !== told.value) {
+    add("reading", "Measured", own);
+  }
+  add("threshold", isValue ? "Bound" : "Limit", own);
+  if (told.kind_rule && told.kind_rule !== told.rule) {
+    const why = RULES[told.kind_rule] ?? told.kind_rule.replaceAll("_", " ");
+    const limit = `limit ${measured(told.kind_threshold)}`;
+    found.push(["Named so because it", `${why}: ${measured(told.kind_reading, told.kind_unit)}, ${limit}`]);
+  }
+  if (told.budget) {
+    found.push(["False alarms allowed", `1 in ${number.format(Math.round(1 / told.budget))} points`]);
+  }
+  add("direction", "Direction");
+  return found;
+}
+
+const SAID = [
+  ...["value", "expected", "before", "after", "rule", "reading", "threshold", "unit", "budget"],
+  ...["direction", "kind_rule", "kind_reading", "kind_threshold", "kind_unit", ...UNSAID],
+];
+
+function evidence(told, unit) {
+  const others = Object.entries(told)
+    .filter(([name, said]) => said !== "" && !SAID.includes(name))
+    .map(([name, said]) => [name.replaceAll("_", " "), measured(said)]);
+  const all = [...plain(told, unit), ...others];
+  return made("dl", "facts evidence", ...all.map(([name, said]) => fact(name, said)));
+}
+
+function anomaly(one, unit) {
   const kind = made("strong", "", one.kind.replaceAll("_", " "));
   const where = `${one.unique_id}, ${utc(one.start_at)} to ${utc(one.end_at)} UTC`;
   const item = made("li", "", severity(one.severity), " ", kind, " ", one.explanation);
-  item.append(made("small", "", where), evidence(one.evidence));
+  item.append(made("small", "", where), evidence(one.evidence, unit));
   return item;
 }
 

@@ -3,6 +3,16 @@ const card = document.getElementById("job");
 const source = new EventSource(card.dataset.events);
 const finals = ["succeeded", "failed", "cancelled"];
 
+const number = new Intl.NumberFormat("en-GB");
+const KIB = 1024;
+
+function far({ done, total, unit }) {
+  if (unit !== "bytes") {
+    return `${number.format(done)} of ${number.format(total)} ${unit}`;
+  }
+  return `${number.format(Math.round(done / KIB))} of ${number.format(Math.round(total / KIB))} KiB`;
+}
+
 function show(event) {
   const body = JSON.parse(event.data);
   if (!card.dataset.ended) {
@@ -15,7 +25,7 @@ function show(event) {
     bar.max = body.progress.total;
     bar.value = body.progress.done;
     document.getElementById("message").textContent =
-      `${body.progress.done} of ${body.progress.total} ${body.progress.unit}: ${body.progress.message}`;
+      `${far(body.progress)}: ${body.progress.message}`;
   }
   const line = document.createElement("li");
   line.textContent = `${body.at} ${body.kind}${body.reason ? ` (${body.reason})` : ""}`;

@@ -14,20 +14,6 @@ async function listed() {
   return names;
 }
 
-function state(source) {
-  if (!source.enabled) {
-    return "paused";
-  }
-  return source.open_until ? "resting" : "enabled";
-}
-
-function freshness(counts) {
-  return Object.entries(counts).flatMap(([name, count]) => [
-    pill(name, `${number.format(count)} ${name === "unknown" ? "not judged yet" : name}`),
-    " ",
-  ]);
-}
-
 function lastRun(row, run) {
   if (!run) {
     cell(row, "Last run", "not yet");
@@ -38,42 +24,19 @@ function lastRun(row, run) {
     link.href = `/console/jobs/${run.job_id}`;
   }
   link.textContent = utc(run.created_at);
-  cell(row, "Last run", link, " ", pill(run.state));
-}
-
-function figure(row, label, value) {
-  const text = value === undefined ? "" : number.format(value);
-  cell(row, label, text).classList.add("number");
-}
-
-function stretch(window) {
-  return window.start_at && window.end_at
-    ? `${utc(window.start_at)} to ${utc(window.end_at)}`
-    : window.partition_id;
-}
-
-function troubles(source, failed) {
-  const found = [...source.warnings];
-  if (source.fault) {
-    found.push(source.fault);
-  }
-  if (source.open_until) {
-    found.push(`${source.failures} failures in a row; asked again at ${utc(source.open_until)}`);
-  }
-  failed.forEach((one) => found.push(`${stretch(one)}: ${one.detail || one.reason}`));
-  return found;
+  cell(row, "Last run", link, " ", pill(run.state)).classList.add("pills");
 }
 
 function shown(source, run, failed) {
   const body = table.tBodies[0];
   const row = body.insertRow();
-  const name = document.createElement("strong");
-  name.textContent = source.name;
+  const path = `/console/sources/${encodeURIComponent(source.name)}`;
+  const name = made("strong", "", linked(path, source.name));
   const kind = document.createElement("small");
   kind.textContent = source.connector;
   cell(row, "Source", name, kind);
   cell(row, "State", pill(state(source)));
-  cell(row, "Series", ...freshness(source.freshness));
+  cell(row, "Series", ...freshness(source.freshness)).classList.add("pills");
   lastRun(row, run);
   const counts = run ? run.counts : {};
   figure(row, "New", counts.written);
@@ -82,7 +45,8 @@ function shown(source, run, failed) {
   const held = Object.values(source.quarantined).reduce((sum, count) => sum + count, 0);
   figure(row, "Held back", held);
   cell(row, "Next run", source.next_fire_at ? utc(source.next_fire_at) : "no schedule");
-  troubles(source, failed).forEach((text) => {
+  const failures = failed.map((one) => `${stretch(one)}: ${one.detail || one.reason}`);
+  [...troubles(source), ...failures].forEach((text) => {
     const line = body.insertRow();
     line.className = "trouble";
     const only = line.insertCell();
