@@ -173,9 +173,9 @@ class Stream:
         expected = bounds[0]
         surprise = self._surprise(total)
         strange = self._strange(surprise)
-        fresh = self._fresh(total)
+        onset = self._clear(surprise)
+        fresh = self._fresh(total) or onset
         # What is tolerated from now on was seen here: it is not reported either.
-        onset = fresh and self._clear(surprise)
         if self._learn(value, expected, total, onset=onset):
             self._spend(strange)
         reported = strange and self._reported(value - expected, expected)
@@ -271,8 +271,9 @@ class Stream:
     ) -> bool:
         """Take the point in, unless it is to be left out; say whether it was.
 
-        An onset is not taken for usual, so that the next one like it is found too;
-        what lasts is learnt from the point after it.
+        An onset is not taken for usual, nor remembered: the next one like it is found
+        too, and what comes after it is expected as before. What lasts is learnt from
+        the point after it.
         """
         place = self.place or 0
         if self.apart.usual.cover(place) and math.isfinite(expected):
@@ -284,7 +285,8 @@ class Stream:
             self.ahead.skip()
             return False
         if onset:
-            self.ahead.learn(value)
+            self.past.forget()
+            self.ahead.skip()
             return True
         for one in self.seen:
             one.learn()
@@ -329,10 +331,14 @@ class Stream:
         return surprise >= self.correction - math.log10(self.options.budget)
 
     def _clear(self, surprise: float) -> bool:
-        """Say whether a point is far beyond all in a history too short to rank it."""
+        """Say whether a point is far beyond all in a history too short to rank it.
+
+        Not the second in a row, which is a new level; and not where many came already.
+        """
         rarity = self.correction - math.log10(self.options.budget)
         short = self.past.count * self.options.budget < 1
-        return short and surprise >= rarity + _CLEARLY
+        usual = self.correction >= _MOST_CORRECTION or math.isnan(self.past.back(1))
+        return short and not usual and surprise >= rarity + _CLEARLY
 
     def _spend(self, strange: bool) -> None:  # noqa: FBT001 - what was spent
         """Correct the threshold for how the budget has been spent.

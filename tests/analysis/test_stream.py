@@ -261,3 +261,37 @@ def test_an_onset_in_a_short_history_does_not_hide_the_next_one():
         assert said[400].is_anomaly
         found += said[600].is_anomaly
     assert found >= 5
+
+
+def _day(hour: int, noise: float) -> float:
+    return 1000 + 200 * math.sin(hour / 24 * 2 * math.pi) + 10 * noise
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_outliers_that_nobody_labelled_do_not_hide_the_next_one(seed):
+    times_as_large = {710: 2, 730: 2, 760: 2, 790: 3}
+    noise = np.random.default_rng(seed).normal(size=800)
+    values = [_day(i, x) * times_as_large.get(i, 1) for i, x in enumerate(noise)]
+    said = pushed(values, AnalysisOptions("1h"))
+    assert all(said[place].alerts for place in times_as_large)
+
+
+def test_what_comes_after_an_outlier_is_expected_as_before():
+    noise = np.random.default_rng(1).normal(size=720)
+    clean = [_day(i, x) for i, x in enumerate(noise)]
+    wild = [2 * one if i == 710 else one for i, one in enumerate(clean)]
+    options = AnalysisOptions("1h")
+    both = (pushed(values, options)[711:] for values in (clean, wild))
+    for one, other in zip(*both, strict=True):
+        assert other.expected == pytest.approx(one.expected, abs=30)
+        assert not other.is_anomaly
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_new_level_is_soon_the_usual_one(seed):
+    noise = np.random.default_rng(seed).normal(size=700)
+    values = [1000 + 10 * x + 300 * (i >= 600) for i, x in enumerate(noise)]
+    said = pushed(values, AnalysisOptions("1h"))
+    assert said[600].alerts
+    assert sum(one.is_anomaly for one in said[600:]) <= 5
+    assert all(one.expected > 1200 for one in said[610:])
