@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 
 from analysis.changepoints import find_change_points
 from analysis.detectors import detector_names, find_detector
-from analysis.events import Judged, find_events
+from analysis.events import MOVES, Judged, find_events
 from analysis.filling import filled
 from analysis.grid import Grid, put_on_grid
-from analysis.hindsight import judge
-from analysis.pieces import SHORTEST_PIECE
+from analysis.hindsight import judge, short
 from analysis.ranking import rank_points
 from analysis.records import (
     Analysis,
@@ -26,9 +25,14 @@ from analysis.records import (
 )
 from analysis.remarks import FEWEST, remarks_on
 from analysis.replay import replay
-from analysis.runs import find_flatlines, find_gaps, find_runs
+from analysis.runs import find_flatlines, find_gaps
 from analysis.spans import spans_apart
-from analysis.stretches import Stretch, find_spread_changes, find_stretches
+from analysis.stretches import (
+    Stretch,
+    block_size,
+    find_spread_changes,
+    find_stretches,
+)
 from analysis.verdicts import anomaly_of
 
 __all__ = [
@@ -170,7 +174,9 @@ def _reported(
     kept = []
     for event in events:
         first, stop = np.searchsorted(judged.times, [event.start, event.end])
-        silent = quiet[first : max(stop, first + 1)].all()
+        # What stays has no end of its own: it is known by when it came.
+        until = first + 1 if event.kind in MOVES else max(stop, first + 1)
+        silent = quiet[first:until].all()
         if not silent and _wanted(event, options=options):
             kept.append(event)
     return kept
@@ -218,18 +224,30 @@ def _report(found: _Found, *, options: AnalysisOptions) -> Analysis:
 
 
 def _stretches(judged: Judged) -> list[Stretch]:
-    level = judged.values - judged.seasonal
-    for start, stop in find_runs(judged.outside):
-        # A few points outside their bounds are no level, and would bend a line.
-        if stop - start < SHORTEST_PIECE:
-            level[start:stop] = np.nan
+    # A few points outside their bounds, reported or not, are no level, and would
+    # bend a line.
+    unusual = judged.outside if judged.departs is None else judged.departs
+    level = np.where(short(unusual), np.nan, judged.level)
     found = list(find_stretches(level, season=judged.season))
     if judged.strays is not None:
         width = judged.upper - judged.expected
         # What hardly strays at all has no spread that could change.
         noisy = width > _NOISELESS * judged.spread
         found += find_spread_changes(np.where(noisy, judged.strays, np.nan))
-    return [one for one in found if one.surprise >= _LEAST_LASTING]
+    return [
+        one
+        for one in found
+        if one.surprise >= _LEAST_LASTING and not _came_in_a_hole(one, judged)
+    ]
+
+
+def _came_in_a_hole(one: Stretch, judged: Judged) -> bool:
+    """Say whether something stayed that came while nothing was to be reported."""
+    if judged.holes is None or one.kind not in MOVES:
+        return False
+    # It may be placed as far off as the blocks are long in which it was looked for.
+    near = block_size(int(np.isfinite(judged.level).sum()))
+    return bool(judged.holes[max(0, one.start - near) : one.start + 1].any())
 
 
 def _clipped(
@@ -250,6 +268,5 @@ def _changes(
 ) -> tuple[ChangePoint, ...]:
     if options.mode != "changepoints":
         return ()
-    level = judged.values - judged.seasonal
-    found = find_change_points(level, times=judged.times, season=judged.season)
+    found = find_change_points(judged.level, times=judged.times, season=judged.season)
     return tuple(change for change in found if begin is None or change.time >= begin)

@@ -16,11 +16,12 @@ from analysis.stretches import Stretch, longest_excursion
 
 Floats = NDArray[np.float64]
 Times = NDArray[np.datetime64]
+Mask = NDArray[np.bool_]
 
 # Share of a season: hits closer than this are one event.
 _JOIN = 1 / 8
 # What stays once it has happened.
-_MOVES = frozenset({"level_shift", "trend_change", "variance_change"})
+MOVES = frozenset({"level_shift", "trend_change", "variance_change"})
 # Steps by which the place of a change of spread may be off.
 _SPREAD_OFF = 20
 
@@ -32,7 +33,9 @@ class Judged:
     `seasonal` is the repeating part of `expected`; `after` the step after the last;
     `unit` that of the values and `budget` the share of clean points outside;
     `flagged` says which points are reported, where bounds are not all that counts;
-    `strays` are residuals over their scale as the past alone had them.
+    `strays` are residuals over their scale as the past alone had them; `holes` are
+    points that are neither reported nor learnt from, and `departs` says which points
+    are unusual, whether they are reported or not.
     """
 
     times: Times
@@ -46,8 +49,10 @@ class Judged:
     after: np.datetime64
     unit: str = ""
     budget: float = 1e-3
-    flagged: NDArray[np.bool_] | None = None
+    flagged: Mask | None = None
     strays: Floats | None = None
+    holes: Mask | None = None
+    departs: Mask | None = None
 
     @property
     def outside(self) -> NDArray[np.bool_]:
@@ -55,6 +60,12 @@ class Judged:
         if self.flagged is not None:
             return self.flagged.copy()
         return (self.values < self.lower) | (self.values > self.upper)
+
+    @property
+    def level(self) -> Floats:
+        """The values without their seasonal part; NaN where missing and in holes."""
+        level = self.values - self.seasonal
+        return level if self.holes is None else np.where(self.holes, np.nan, level)
 
     def step(self, place: int) -> np.datetime64:
         """Return the time of a step, of the one after the last too."""
@@ -137,7 +148,7 @@ def _explained(one: Scattered, gaps: list[Run]) -> bool:
 
 def _belongs(band: tuple[int, int], one: Stretch, *, season: int) -> bool:
     """Say whether points outside their bounds are what a stretch explains."""
-    reach = max(SHORT_LEAST, season) if one.kind in _MOVES else SHORT_LEAST
+    reach = max(SHORT_LEAST, season) if one.kind in MOVES else SHORT_LEAST
     return band[0] < one.stop + reach and band[1] > one.start - SHORT_LEAST
 
 
@@ -150,7 +161,7 @@ def _lasting_event(
     )
     # A shift is placed to the step; only excursions have an end of their own.
     stop = one.stop
-    if one.kind in _MOVES:
+    if one.kind in MOVES:
         stop = max([stop, *(end for _, end in bands)])
     why = _why_lasting(judged, one)
     text = wording.explain_stretch(
@@ -159,6 +170,7 @@ def _lasting_event(
         start=judged.times[one.start],
         last=judged.times[min(one.stop, len(judged.times)) - 1],
         spread=judged.spread,
+        unit=judged.unit,
     )
     spreads = one.kind == "variance_change"
     return Anomaly(
@@ -216,7 +228,11 @@ def _joined(judged: Judged, free: NDArray[np.bool_]) -> list[tuple[int, int]]:
 def _flatline_event(judged: Judged, run: Run) -> Anomaly:
     count, value = run.stop - run.start, float(judged.values[run.start])
     text = wording.explain_flatline(
-        judged.times[run.start], judged.times[run.stop - 1], count=count, value=value
+        judged.times[run.start],
+        judged.times[run.stop - 1],
+        count=count,
+        value=value,
+        unit=judged.unit,
     )
     why = Decision("flatline", "repeated_value", float(count), run.usual, "points")
     return _run_event(judged, run, why=why, text=text, value=value)
@@ -274,7 +290,7 @@ def _band_event(judged: Judged, start: int, stop: int) -> Anomaly:
     peak = start + int(np.argmax(judged.score[start:stop]))
     why = decide(
         np.where(judged.outside, judged.values - judged.expected, np.nan),
-        level=judged.values - judged.seasonal,
+        level=judged.level,
         band=(start, stop),
         season=judged.season,
     )
@@ -289,6 +305,7 @@ def _band_event(judged: Judged, start: int, stop: int) -> Anomaly:
             expected=expected,
             bound=bound,
             spread=judged.spread,
+            unit=judged.unit,
         )
     )
     text += wording.explain_kind(

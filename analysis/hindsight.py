@@ -11,9 +11,11 @@ from analysis.clock import all_clock_steps
 from analysis.detectors import Baseline, find_detector
 from analysis.events import Judged
 from analysis.grid import Grid
+from analysis.pieces import SHORTEST_PIECE
 from analysis.records import NO_SEASON, AnalysisOptions
 from analysis.remarks import FEWEST
 from analysis.robust import rounding_floor, spread
+from analysis.runs import find_runs
 from analysis.seasons import LEAST_CYCLES, find_seasons
 from analysis.spans import Apart, spans_apart
 
@@ -48,12 +50,16 @@ def judge(grid: Grid, options: AnalysisOptions) -> tuple[Judged, list[str]]:
         margin = np.maximum(margin, floor)
         observed = _sizes(grid.values, baseline=baseline, floor=floor)
         surprises = scores.surprise(observed, tail=tail)
+    departs = _outside(
+        grid.values, baseline.expected - margin, baseline.expected + margin
+    )
     below, above = _margins(grid, baseline, margin, options=options, apart=apart)
     score = scores.score(surprises)
     lower, upper = baseline.expected - below, baseline.expected + above
-    outside = (grid.values < lower) | (grid.values > upper)
+    outside = _outside(grid.values, lower, upper)
     outside &= _wanted(grid.values - baseline.expected, options.direction)
-    outside &= ~apart.silent.mask(grid.times)
+    silent = apart.silent.mask(grid.times)
+    outside &= ~silent
     judged = Judged(
         times=grid.times,
         values=grid.values,
@@ -68,8 +74,29 @@ def judge(grid: Grid, options: AnalysisOptions) -> tuple[Judged, list[str]]:
         budget=options.budget,
         flagged=_strangest(outside, score, share=options.most_anomalous_share),
         strays=_strays(known, times=grid.times, seasons=seasons, options=options),
+        holes=silent & (np.isnan(known) | short(departs)),
+        departs=departs,
     )
     return judged, remarks
+
+
+def short(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the stretches of a mask that are too short to be a level.
+
+    Example:
+        >>> short(np.array([True, False, True, True])).sum()
+        np.int64(3)
+        >>> short(np.ones(9, dtype=np.bool_)).any()
+        np.False_
+    """
+    found = np.zeros(len(mask), dtype=np.bool_)
+    for start, stop in find_runs(mask):
+        found[start:stop] = stop - start < SHORTEST_PIECE
+    return found
+
+
+def _outside(values: Floats, lower: Floats, upper: Floats) -> NDArray[np.bool_]:
+    return np.asarray((values < lower) | (values > upper))
 
 
 def choose_seasons(

@@ -10,6 +10,7 @@ import numpy as np
 from analysis import scores, wording
 from analysis.lasting import LastingChange, LastingDetector
 from analysis.records import AnalysisOptions, Anomaly
+from analysis.spans import spans_apart
 from analysis.stream import Stream
 
 # A lasting change is told rather than each of its points, so its budget is smaller.
@@ -41,6 +42,7 @@ class Levels:
 
     def __init__(self, options: AnalysisOptions) -> None:
         self.options = options
+        self.apart = spans_apart(options)
         self.detector = LastingDetector(
             false_alarms=min(max(options.budget * _SHARE, _LEAST), _MOST)
         )
@@ -64,7 +66,10 @@ class Levels:
             # What is left without a season cannot be held against what had one.
             self.cyclic = stream.cyclic
             self.detector = LastingDetector(false_alarms=self.detector.false_alarms)
-        self.times.append(int(time.astype("datetime64[us]").astype(np.int64)))
+        place = int(time.astype("datetime64[us]").astype(np.int64))
+        self.times.append(place)
+        if self._hole(place):
+            value = math.nan
         season = stream.past.season
         self.strides.append(value - stream.past.back(season - 1))
         found = self.detector.push(value - usual)
@@ -90,6 +95,10 @@ class Levels:
         back = found.noticed - found.began
         if back >= len(self.times) or not self._wanted(found):
             return None
+        # What stays is known by when it came, which may have been in a hole.
+        came = list(self.times)[max(0, len(self.times) - 2 - back) :][:2]
+        if self.apart.silent.cover(came[-1]) or self._hole(came[0]):
+            return None
         start = np.datetime64(self.times[-1 - back], "us")
         before, after = found.before + usual, found.after + usual
         spread = abs(after - before)
@@ -102,7 +111,8 @@ class Levels:
             severity=scores.severity(score),
             score=score,
             explanation=(
-                f"Since {wording.show_time(start)} the level is {new} instead of "
+                f"Since {wording.show_time(start)} the level is "
+                f"{wording.with_unit(new, unit=self.options.unit)} instead of "
                 f"{old}: {back + 1} points say so"
             ),
             direction="up" if after > before else "down",
@@ -118,6 +128,11 @@ class Levels:
                 "after": after,
             },
         )
+
+    def _hole(self, place: int) -> bool:
+        """Say whether a point is neither reported nor learnt from."""
+        apart = self.apart
+        return apart.silent.cover(place) and apart.unlearnt.cover(place)
 
     def _wanted(self, found: LastingChange) -> bool:
         change = found.after - found.before

@@ -272,8 +272,9 @@ class Analysis:
         score: (n,) in [0, 1], 0.5 is what one clean point in 1,000 reaches; 0
             where the value is missing.
         strangeness: (n,) in [0, 1], for ranking points, stretches and series; no
-            probability. In hindsight the share of points that are less strange; in
-            "replay" and "latest" 0.5 is as strange as anything remembered.
+            probability. In hindsight the share of points that are less strange, by
+            views of the values alone and so the same for every detector; in "replay"
+            and "latest" 0.5 is as strange as anything remembered.
         is_anomaly: (n,) In hindsight, True exactly where the value is outside its
             bounds, unless the options keep it from being reported. In "replay" and
             "latest" a point inside them may be strange by its step or its average.

@@ -109,7 +109,7 @@ def find_stretches(level: Floats, *, season: int) -> list[Stretch]:
         [(500, 515, 'spike')]
     """
     places = np.flatnonzero(np.isfinite(level))
-    size = max(1, math.ceil(len(places) / _MOST_BLOCKS))
+    size = block_size(len(places))
     count = len(places) // size
     if count < _FEWEST_BLOCKS:
         return []
@@ -119,6 +119,11 @@ def find_stretches(level: Floats, *, season: int) -> list[Stretch]:
     found = _best_stretches(blocks, floor=floor, longest=longest)
     edges = np.append(places[::size][:count], len(level))
     return [_in_steps(one, edges) for one in found]
+
+
+def block_size(count: int) -> int:
+    """Return how many of so many points are taken together, so that few are split."""
+    return max(1, math.ceil(count / _MOST_BLOCKS))
 
 
 def longest_excursion(count: int, *, season: int) -> float:

@@ -75,7 +75,7 @@ def anomaly_of(verdict: Verdict) -> Anomaly | None:
     # The size of the numbers decides how many digits they deserve.
     spread = max(verdict.upper - verdict.lower, abs(verdict.value - verdict.expected))
     reading = wording.Reading(
-        verdict.time, verdict.value, verdict.expected, bound, spread
+        verdict.time, verdict.value, verdict.expected, bound, spread, verdict.unit
     )
     text = wording.explain_reading(reading)
     if verdict.kind == "pattern_break":
@@ -108,7 +108,7 @@ def anomaly_of(verdict: Verdict) -> Anomaly | None:
 def _view_words(verdict: Verdict, *, spread: float) -> str:
     words = {view.name: view.words for view in views()}.get(verdict.view, "value")
     reading, distance = (
-        wording.show_number(number, spread=spread)
+        wording.with_unit(wording.show_number(number, spread=spread), unit=verdict.unit)
         for number in (verdict.reading, verdict.distance)
     )
     return f"; its {words}, {reading}, is {distance} from any seen before"
@@ -121,7 +121,11 @@ def _run_anomaly(verdict: Verdict) -> Anomaly:
         rule = "missing_run"
     else:
         text = wording.explain_flatline(
-            verdict.since, verdict.time, count=verdict.run, value=verdict.value
+            verdict.since,
+            verdict.time,
+            count=verdict.run,
+            value=verdict.value,
+            unit=verdict.unit,
         )
         rule = "repeated_value"
     return Anomaly(

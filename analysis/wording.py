@@ -25,6 +25,7 @@ class Reading:
     expected: float
     bound: float
     spread: float
+    unit: str = ""
 
 
 def show_time(time: np.datetime64) -> str:
@@ -59,6 +60,16 @@ def show_number(number: float, *, spread: float) -> str:
     return text if float(text.replace(",", "")) else text.removeprefix("-")
 
 
+def with_unit(number: str, *, unit: str) -> str:
+    """Write a number with its unit, where it has one.
+
+    Example:
+        >>> with_unit("15,210", unit="MW"), with_unit("15,210", unit="")
+        ('15,210 MW', '15,210')
+    """
+    return f"{number} {unit}".rstrip()
+
+
 def _as_power(number: float, *, decimals: int) -> str:
     digits = decimals + int(np.floor(np.log10(abs(number)))) if number else -1
     # Beyond seventeen digits nothing is known of a number.
@@ -74,7 +85,7 @@ def explain_reading(reading: Reading) -> str:
         'Value 15,210 at 2018-07-04 17:00 UTC is 18 % below the expected 18,540 (lower bound 16,900)'
     """  # noqa: E501 - one sentence
     value, expected, bound, difference = (
-        show_number(number, spread=reading.spread)
+        with_unit(show_number(number, spread=reading.spread), unit=reading.unit)
         for number in (
             reading.value,
             reading.expected,
@@ -174,10 +185,15 @@ def explain_gap(start: np.datetime64, last: np.datetime64, *, count: int) -> str
 
 
 def explain_flatline(
-    start: np.datetime64, last: np.datetime64, *, count: int, value: float
+    start: np.datetime64,
+    last: np.datetime64,
+    *,
+    count: int,
+    value: float,
+    unit: str = "",
 ) -> str:
     """Say which value repeated, and for how long."""
-    number = show_number(value, spread=abs(value))
+    number = with_unit(show_number(value, spread=abs(value)), unit=unit)
     return (
         f"Value {number} repeated exactly {count} times from {show_time(start)} to "
         f"{show_time(last)}, far longer than usual for this series"
@@ -191,6 +207,7 @@ def explain_stretch(
     start: np.datetime64,
     last: np.datetime64,
     spread: float,
+    unit: str = "",
 ) -> str:
     """Say from what to what a stretch went, and when.
 
@@ -205,13 +222,14 @@ def explain_stretch(
         # A slope is small beside the range: its own size says how finely.
         size = max(abs(number) for number in pair)
         before, during = (show_number(number, spread=size) for number in pair)
+        during = with_unit(during, unit=unit)
         return f"The slope turned from {before} to {during} a step at {since}"
     if kind == "variance_change":
         return (
             f"The points began at {since} to stray {pair[1] / pair[0]:.2g} times as far"
         )
     moved = "rose" if pair[1] > pair[0] else "fell"
-    text = f"The level {moved} from {before} to {during}"
+    text = f"The level {moved} from {before} to {with_unit(during, unit=unit)}"
     if kind == "level_shift":
         return f"{text} at {since} and stayed"
     return f"{text} from {since} to {until} and came back"

@@ -98,6 +98,15 @@ SELECT id, :tenant_id, incident_id, kind, template, template_version, rank, scor
 FROM jsonb_populate_recordset(CAST(NULL AS recommendations), CAST(:items AS jsonb))
 ON CONFLICT (incident_id, template) DO NOTHING
 """)
+_RENEW = text("""
+UPDATE recommendations AS given SET kind = new.kind, rank = new.rank,
+    template_version = new.template_version, score = new.score, text = new.text,
+    evidence = new.evidence
+FROM jsonb_populate_recordset(CAST(NULL AS recommendations), CAST(:items AS jsonb))
+    AS new
+WHERE given.tenant_id = :tenant_id AND given.incident_id = new.incident_id
+    AND given.template = new.template AND given.applied_at IS NULL
+""")
 _RECOMMENDATION = """
 SELECT id, incident_id, kind, template, template_version, rank, score, text, evidence,
     given_at, applied_at, applied_by, outcome, outcome_at, outcome_by, note
@@ -172,6 +181,15 @@ def give(
         told = orjson.dumps(list(items), option=orjson.OPT_UTC_Z).decode()
         given = {"tenant_id": tenant_id, "items": told, "now": now}
         connection.execute(_GIVE, given)
+
+
+def renew(
+    connection: Connection, *, tenant_id: int, items: Sequence[Mapping[str, Any]]
+) -> None:
+    """Say what was recommended before of another anomaly, unless it was applied."""
+    if items:
+        told = orjson.dumps(list(items), option=orjson.OPT_UTC_Z).decode()
+        connection.execute(_RENEW, {"tenant_id": tenant_id, "items": told})
 
 
 def find(

@@ -6,7 +6,7 @@ again without a network and gives the same rows.
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ingest.contract import Connector, Page, Partition
 from ingest.exchange import Answer, Pause, RateLimited, Request, Transport, Unreachable
@@ -65,17 +65,20 @@ def exchanges(
             help. What was read before must not be stored: the partition is not whole.
         RateLimited: the source wants a longer pause than a worker should sit through.
     """
-    waiting = deque(connector.requests(partition))
+    waiting = deque((request, False) for request in connector.requests(partition))
     asked: set[str] = set()
     while waiting:
-        request = waiting.popleft()
+        request, goes_on = waiting.popleft()
         if request.fingerprint in asked or len(asked) >= MOST_PAGES:
             detail = "the source leads from page to page in a circle, or without end"
             raise Refused(Verdict("malformed", detail), request)
         asked.add(request.fingerprint)
-        found = _asked(connector, partition, request, (transport, pause, judged))
+        means = (transport, pause, judged)
+        found = _asked(connector, partition, request, means, goes_on=goes_on)
         yield found
-        waiting.extend(found.page.follow)
+        # After a list come things of their own, after rows the rest of the rows.
+        goes_on = found.page.verdict.cls != "metadata"
+        waiting.extend((following, goes_on) for following in found.page.follow)
 
 
 def _asked(
@@ -83,6 +86,8 @@ def _asked(
     partition: Partition,
     request: Request,
     means: tuple[Transport, Pause, Judged],
+    *,
+    goes_on: bool,
 ) -> Exchange:
     transport, pause, judged = means
     verdict = Verdict("transient", "no answer came")
@@ -94,7 +99,10 @@ def _asked(
         except Unreachable as error:
             verdict = Verdict("transient", str(error))
             continue
-        found = Exchange(request, answer, connector.read(request, answer, partition))
+        page = connector.read(request, answer, partition)
+        if goes_on and page.verdict.cls == "not_available":
+            page = Page(replace(page.verdict, cls="transient"))
+        found = Exchange(request, answer, page)
         judged(found)
         verdict = found.page.verdict
         if verdict.cls in GOOD or verdict.cls == "not_available":

@@ -43,7 +43,8 @@ def misdeclared(answer: Answer) -> Verdict | None:
     if found is None:
         return None
     detail = f"the answer is {found}, not json: set format: {found} in the config"
-    begins = "" if found in _MAGIC.values() else words(head[:200])
+    first = head.strip().partition(b"\n")[0]
+    begins = "" if found in _MAGIC.values() else words(first)
     return Verdict("config", f"{detail}; it begins: {begins}" if begins else detail)
 
 
@@ -64,14 +65,11 @@ def _kind(head: bytes) -> TableFormat | None:
 
 
 def _typed(media_type: str, head: bytes) -> TableFormat | None:
-    begins_otherwise = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (
-        b"[",
-        b"{",
-        b"<",
-        b"",
-    )
     found = _TYPES.get(media_type)
-    return None if found == "csv" and begins_otherwise else found
+    begin = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    if found == "ndjson":
+        return found if begin == b"{" and b"\n{" in head else None
+    return None if begin in (b"[", b"{", b"<", b"") else found
 
 
 def _is_object(line: str) -> bool:

@@ -9,18 +9,32 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from db import recommendations
 from db.ids import new_id
 from db.recommendations import Tally, Template
 from db.session import Connection
-from tasks.grouping import SEVERITIES, Sighted
+from tasks.grouping import SEVERITIES, Sighted, headline, headline_of
 
 ANY_KIND = "*"
 STRENGTH = 4.0
 _PRIOR, _PRIOR_OF_TAG = 0.5, 0.6
 _MOST = 3
+TOLD = (
+    *("series", "title", "unit", "kind", "severity", "start", "end", "duration"),
+    "tags",
+)
+"""What is known of every anomaly, but for a unit and tags that a series has not."""
+KNOWN = (
+    *TOLD,
+    *("value", "expected", "direction", "before", "after"),
+    *("rule", "reading", "threshold", "surprise", "budget"),
+    *("kind_rule", "kind_reading", "kind_threshold", "kind_unit"),
+    *("view", "view_reading", "view_distance"),
+)
+"""What a placeholder may name: the above, and what the evidence of some kinds has."""
 PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _BRACES = re.compile(r"[{}]")
 
@@ -38,28 +52,29 @@ DEFAULTS: Mapping[str, Template] = {
             "spike",
             check="Check the reading of {series} at {start}: {value} where {expected} "
             "was expected. If the source is wrong, correct it and load it again.",
-            cause="Look for what began at {start}: a changed input, an event, a test. "
-            "If it was planned, label the stretch as expected.",
+            cause="Look for what began at {start} in {series}: a changed input, an "
+            "event, a test. If it was planned, label the stretch as expected.",
         ),
         *_defaults(
             "dip",
             check="Check the reading of {series} at {start}: {value} where {expected} "
             "was expected. Ask first whether everything was counted.",
-            cause="Look for what stopped or was switched off at {start}. If it was "
-            "planned, label the stretch as expected.",
+            cause="Look for what stopped or was switched off at {start} in {series}. "
+            "If it was planned, label the stretch as expected.",
         ),
         *_defaults(
             "level_shift",
             confirm="Confirm that the new level of {series} since {start} is real: "
             "compare it with a second meter, or with the day before.",
-            refit="If the new level stays, train again on data from {start} on; "
-            "forecasts made from the old level will be off.",
+            refit="If the new level of {series} stays, train again on data from "
+            "{start} on; forecasts made from the old level will be off.",
         ),
         *_defaults(
             "trend_change",
             confirm="Hold {series} since {start} against what should drive it; a slow "
             "drift of one series alone is often its sensor.",
-            refit="If the new trend is real, train again with the data since {start}.",
+            refit="If the new trend of {series} is real, train again with the data "
+            "since {start}.",
         ),
         *_defaults(
             "variance_change",
@@ -78,8 +93,8 @@ DEFAULTS: Mapping[str, Template] = {
             "gap",
             source="Nothing came of {series} between {start} and {end}: check the "
             "source, then read the stretch again.",
-            fill="If the values are lost, say in the fill rule what stands in their "
-            "place.",
+            fill="If the values of {series} are lost, say in the fill rule what stands "
+            "in their place.",
         ),
         *_defaults(
             "missing_data",
@@ -123,6 +138,16 @@ def placeholders(text: str) -> set[str]:
 def is_sound(text: str) -> bool:
     """Return whether all braces of a text belong to placeholders."""
     return not _BRACES.search(PLACEHOLDER.sub("", text))
+
+
+def unknown(text: str) -> list[str]:
+    """Return the placeholders of a text that no anomaly could ever fill.
+
+    Example:
+        >>> unknown("{seres} read {value}")
+        ['seres']
+    """
+    return sorted(placeholders(text) - set(KNOWN))
 
 
 def score(tally: Tally, *, prior: float = _PRIOR) -> float:
@@ -204,6 +229,7 @@ def give(
     *,
     tenant_id: int,
     wanted: Sequence[tuple[str, Sighted, Mapping[str, Any]]],
+    renamed: Mapping[str, str] = MappingProxyType({}),
     now: datetime,
 ) -> None:
     """Recommend what to do about incidents, up to three for each kind of anomaly.
@@ -212,6 +238,8 @@ def give(
         connection: the transaction that stores the anomalies.
         tenant_id: whose they are.
         wanted: the incident's id, the anomaly, and its evidence by ``evidence_of``.
+        renamed: headlines that name another anomaly than before, by incident; what
+            nobody has applied yet is told of that one.
         now: when.
     """
     if not wanted:
@@ -237,21 +265,33 @@ def give(
             }
             for rank, best in enumerate(found[:_MOST], start=1)
         ]
+    renewed = [
+        one
+        for one in items
+        if headline_of(one["kind"], one["evidence"]["series"])
+        == renamed.get(one["incident_id"])
+    ]
+    recommendations.renew(connection, tenant_id=tenant_id, items=renewed)
     recommendations.give(connection, tenant_id=tenant_id, items=items, now=now)
 
 
-def worst_of_each_kind(found: Sequence[Sighted]) -> list[Sighted]:
-    """Return the worst anomaly of each kind."""
+def worst_of_each_kind(found: Sequence[Sighted], *, named: str = "") -> list[Sighted]:
+    """Return the worst anomaly of each kind, those of a headline before all others.
+
+    Args:
+        found: anomalies of an incident.
+        named: the headline; of its kind, what it names is advised about.
+    """
     worst: dict[str, Sighted] = {}
     for one in found:
         best = worst.setdefault(one.kind, one)
-        if _weight(one) > _weight(best):
+        if _weight(one, named) > _weight(best, named):
             worst[one.kind] = one
     return list(worst.values())
 
 
-def _weight(one: Sighted) -> tuple[int, float]:
-    return SEVERITIES.index(one.severity), one.score
+def _weight(one: Sighted, named: str) -> tuple[bool, int, float]:
+    return headline(one) == named, SEVERITIES.index(one.severity), one.score
 
 
 def _told(value: Any) -> str | None:

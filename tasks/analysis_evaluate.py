@@ -118,7 +118,7 @@ def _contenders(
     for name in detector_names():
         options = Asked(params, context, mode="batch", detector=name).of(item)
         found = analysed(item, options)
-        yield name, (found, found.is_anomaly, found.strangeness)
+        yield name, (found, found.is_anomaly, found.score)
     options = Asked(params, context, mode="replay").of(item)
     found = analysed(item, options)
     yield _LIVE, (found, found.is_anomaly, found.strangeness)

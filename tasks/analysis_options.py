@@ -138,13 +138,19 @@ class Asked:
                 f"at least {FEWEST_OBSERVATIONS} are needed"
             )
         return self.options(
-            item.frequency or common_step(item.times), self._said(item.series_id)
+            item.frequency or common_step(item.times),
+            self._said(item.series_id),
+            unit=item.unit,
         )
 
     def options(
-        self, frequency: str, labels: "Sequence[feedback.Label]" = ()
+        self,
+        frequency: str,
+        labels: "Sequence[feedback.Label]" = (),
+        *,
+        unit: str = "",
     ) -> "AnalysisOptions":
-        """Return the options for a step and what was said of the series."""
+        """Return the options for a step, what was said of the series, and its unit."""
         from analysis.records import AnalysisOptions, Expected, InvalidOptions
 
         params = self._params
@@ -167,6 +173,7 @@ class Asked:
                 impute="linear" if params.impute == "auto" else params.impute,
                 impute_value=params.impute_value,
                 time_zone=params.time_zone,
+                unit=unit,
                 **self._more,  # type: ignore[arg-type] # what a job type adds
             )
         except InvalidOptions as error:

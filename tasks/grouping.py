@@ -274,4 +274,9 @@ class Case:
 
 def headline(one: Sighted) -> str:
     """Return what an incident is called after its worst anomaly."""
-    return f"{one.kind.replace('_', ' ')} in {one.unique_id}"
+    return headline_of(one.kind, one.unique_id)
+
+
+def headline_of(kind: str, unique_id: str) -> str:
+    """Return what an incident is called after a kind of anomaly of a series."""
+    return f"{kind.replace('_', ' ')} in {unique_id}"

@@ -10,11 +10,12 @@ from db import incident_cases, incidents, recommendations
 from db.analyses import FoundAnomaly
 from db.incident_cases import OPENED, RESOLVED, UPDATED, Member, Reach
 from db.incidents import Incident
+from db.recommendations import Recommendation
 from db.session import Connection
 from tasks import advice, alerting
 from tasks.alerting import Change
 from tasks.cases import Cases
-from tasks.grouping import SEVERITIES, Case, Grouping, Sighted, Stay
+from tasks.grouping import SEVERITIES, Case, Grouping, Sighted, Stay, headline_of
 
 _TOLD_OF = {"joined", "worse", "reopened", "merged"}
 
@@ -186,8 +187,11 @@ def _follow(
         wanted=[
             (case.id, one, _evidence(members, one))
             for case in cases
-            for one in advice.worst_of_each_kind([one for _, one in case.joined])
+            for one in advice.worst_of_each_kind(
+                [one for _, one in case.joined], named=case.headline
+            )
         ],
+        renamed={case.id: case.headline for case in cases if "worse" in case.news},
         now=now,
     )
     told = [
@@ -299,13 +303,29 @@ def shown(
                 }
                 for stay in stays[one.id]
             ],
-            "recommendations": [
-                {"id": best.id, "kind": best.kind, "text": best.text}
-                for best in given[one.id]
-            ],
+            "recommendations": _advice_json(one, given[one.id]),
         }
         for one in rows
     }
+
+
+def _advice_json(
+    found: Incident, given: Sequence[Recommendation]
+) -> list[dict[str, Any]]:
+    """Return what is recommended, first of all of what the headline names."""
+    told = [
+        {
+            "id": one.id,
+            "kind": one.kind,
+            "series": one.evidence.get("series"),
+            "text": one.text,
+        }
+        for one in given
+    ]
+    return sorted(
+        told,
+        key=lambda one: headline_of(one["kind"], one["series"]) != found.headline,
+    )
 
 
 def incident_json(found: Incident) -> dict[str, Any]:

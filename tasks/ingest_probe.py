@@ -100,11 +100,12 @@ def _tried(
 def _rows(
     one: Opened, exchange: "Exchange", units: Mapping[str, str | None]
 ) -> Iterator[dict[str, Any]]:
+    given = (one.source.options.get("mapping") or {}).get("unit")
     for batch in exchange.page.batches:
         for row in batch.rows.to_pylist():
             local = row.pop("series_key")
-            key = renamed(one.source, local)
-            yield {"series": key, "local_key": local, **row, "unit": units.get(local)}
+            key, unit = renamed(one.source, local), units.get(local) or given
+            yield {"series": key, "local_key": local, **row, "unit": unit}
 
 
 def _rejected(exchange: "Exchange") -> Iterator[dict[str, Any]]:

@@ -200,6 +200,7 @@ class Input:
     frequency: str | None
     times: "NDArray[np.datetime64]"
     values: "NDArray[np.float64]"
+    unit: str = ""
 
 
 def inputs(params: SeriesParams, context: JobContext) -> Iterator[tuple[int, Input]]:
@@ -218,7 +219,8 @@ def inputs(params: SeriesParams, context: JobContext) -> Iterator[tuple[int, Inp
         read = _read(some, params, context)
         for one, (times, values) in zip(some, read, strict=False):
             frequency = params.frequency or one.frequency
-            yield len(wanted), Input(one.key, one.id, frequency, times, values)
+            unit = one.unit or ""
+            yield len(wanted), Input(one.key, one.id, frequency, times, values, unit)
         done += len(read)
 
 

@@ -265,13 +265,14 @@ class _Look:
         )
 
     def _options(self, frequency: str) -> "AnalysisOptions":
-        return self._watch.asked.options(frequency, self._said)
+        unit = self._one.unit or ""
+        return self._watch.asked.options(frequency, self._said, unit=unit)
 
     def _settings(self, options: "AnalysisOptions") -> dict[str, Any]:
         """Return what a state depends on; with anything else it begins anew."""
-        told = {
-            name: str(said) for name, said in vars(options).items() if name != "focus"
-        }
+        # A unit is only for the words: one that is told later changes no state.
+        given = {**vars(options), "unit": ""}
+        told = {name: str(said) for name, said in given.items() if name != "focus"}
         mark = hashlib.sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS))
         return {"frequency": options.frequency, "mark": mark.hexdigest()[:32]}
 

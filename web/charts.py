@@ -14,7 +14,8 @@ _INK, _LINE, _ALARM, _AMBER = "#16323f", "#0b7285", "#c92a2a", "#d9822b"
 _BANDS = ("#d6e9ef", "#b4d6e1", "#92c2d2")
 """Of intervals, the widest first; the last stands for all that are narrower."""
 _STRETCH = "#f9e3e3"
-_LEAST_SHARE = 50
+_IN_A_ROW = 3
+_LEAST_SHARE = 30
 """A level of one step is drawn as long as this part of the picture, to be seen."""
 _X = {
     "field": "ts",
@@ -122,8 +123,9 @@ def incident_chart(
 def _intervals(points: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yield the bands between pairs of quantiles, the widest first."""
     levels = sorted(points[0]["q"], key=float)
-    pairs = zip(levels, reversed(levels), strict=True)
-    for at, (low, high) in enumerate(list(pairs)[: len(levels) // 2]):
+    pairs = list(zip(levels, reversed(levels), strict=True))[: len(levels) // 2]
+    # One alone is not the palest.
+    for at, (low, high) in enumerate(pairs, 1 if len(pairs) == 1 else 0):
         rows = [
             {"ts": one["ds"], "low": one["q"][low], "high": one["q"][high]}
             for one in points
@@ -294,6 +296,8 @@ def _named(name: str, colors: Mapping[str, str]) -> dict[str, Any]:
         "legend": {
             "title": None,
             "orient": "bottom",
+            # In a row as far as a telephone is wide.
+            "columns": _IN_A_ROW if len(colors) > _IN_A_ROW + 1 else len(colors),
             "symbolType": "square",
             "symbolOpacity": 1,
         },

@@ -10,6 +10,7 @@ from analysis.analyse import (
     AnalysisOptions,
     InvalidOptions,
     InvalidSeries,
+    Label,
     analyse,
 )
 from tests.analysis.synthetic import HOUR, START, clean, hours, match, plant
@@ -292,3 +293,55 @@ def test_importing_the_room_does_not_load_statsmodels():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+def outliers_with(verdict, places, **options):
+    times = hours(800)
+    values = 1000 + 200 * np.sin(np.arange(800) * np.pi / 12)
+    values += np.random.default_rng(0).normal(scale=10, size=800)
+    values[places] = 1600
+    labels = tuple(Label(times[one], times[one] + HOUR, verdict) for one in places)
+    asked = AnalysisOptions("1h", labels=labels, season=24, **options)
+    return analyse(values, times=times, options=asked)
+
+
+def near(result, place):
+    return [
+        (event.kind, event.expected)
+        for event in result.anomalies
+        if abs(event.start - hours(800)[place]) < 12 * HOUR
+    ]
+
+
+@pytest.mark.parametrize("verdict", ["expected", "false"])
+@pytest.mark.parametrize("places", [[400, 401], [798, 799], [200, 400, 600]])
+def test_what_people_said_to_be_nothing_moves_no_level(verdict, places):
+    result = outliers_with(verdict, places, mode="changepoints")
+    assert [near(result, place) for place in places] == [[] for _ in places]
+    assert not result.change_points
+
+
+def test_outliers_too_small_to_be_reported_move_no_level():
+    result = outliers_with("true", [798, 799], min_change=700)
+    assert not near(result, 798)
+
+
+@pytest.mark.parametrize("verdict", ["expected", "false"])
+def test_a_shift_that_people_said_to_be_nothing_is_not_found_after_their_label(verdict):
+    times, values = hours(COUNT), clean(COUNT, seed=0)
+    values[1000:] += 10
+    found = analyse(values, times=times, options=AnalysisOptions("1h")).anomalies
+    (shift,) = [event for event in found if event.kind == "level_shift"]
+    labels = (Label(shift.start, shift.end, verdict),)
+    options = AnalysisOptions("1h", labels=labels)
+    again = analyse(values, times=times, options=options)
+    assert "level_shift" not in {event.kind for event in again.anomalies}
+
+
+def test_a_shift_before_what_was_expected_is_still_found():
+    times, values = hours(COUNT), clean(COUNT, seed=0)
+    values[1000:] += 10
+    labels = (Label(times[1100], times[1103], "expected"),)
+    options = AnalysisOptions("1h", labels=labels)
+    found = analyse(values, times=times, options=options).anomalies
+    assert ("level_shift", times[1000]) in {(one.kind, one.start) for one in found}

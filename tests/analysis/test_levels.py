@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.levels import Levels
-from analysis.records import AnalysisOptions
+from analysis.records import AnalysisOptions, Label
 from analysis.stream import Stream
 
 START = np.datetime64("2024-01-01T00", "us")
@@ -71,3 +71,20 @@ def test_gaps_are_no_change():
     values = noise()
     values[300:400] = np.nan
     assert listen(values, season=1) == []
+
+
+@pytest.mark.parametrize("verdict", ["expected", "false"])
+def test_a_level_that_people_said_to_be_nothing_keeps_silent(verdict):
+    told = Label(START + 490 * HOUR, START + 530 * HOUR, verdict)
+    assert listen(moved(5.0), season=1, labels=(told,)) == []
+    (found,) = listen(moved(5.0, at=560), season=1, labels=(told,))
+    assert abs((found.start - (START + 560 * HOUR)) / HOUR) <= 10
+
+
+def test_a_stretch_that_was_expected_is_neither_learnt_nor_told():
+    values = noise()
+    values[480:500] += 6.0
+    (came, *_) = listen(values, season=1)
+    assert came.kind == "level_shift"
+    told = Label(START + 480 * HOUR, START + 500 * HOUR, "expected")
+    assert listen(values, season=1, labels=(told,)) == []

@@ -101,3 +101,12 @@ def _rows(database, *, table: str, columns: str, order: str) -> list:
     query = _TABLES.format(table=table, columns=columns, order=order)
     with database.system() as connection:
         return connection.execute(text(query)).all()
+
+
+def rows_read(step: dict, table: str) -> int:
+    """Return how many rows of a table a plan that was analysed has read."""
+    rows = 0
+    if step.get("Relation Name") == table:
+        dropped = step.get("Rows Removed by Filter", 0)
+        rows = round((step["Actual Rows"] + dropped) * step["Actual Loops"])
+    return rows + sum(rows_read(one, table) for one in step.get("Plans", ()))

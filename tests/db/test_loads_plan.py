@@ -5,6 +5,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.db import loading
+from tests.db.loading import rows_read
 
 pytestmark = pytest.mark.servers
 
@@ -33,20 +34,12 @@ def read(database, tenant_id, rows) -> tuple[int, tuple[int, ...]]:
             if "TABLE obs_change" in statement:
                 _, _, query = statement.partition(" AS\n")
                 cursor.execute(f"EXPLAIN (ANALYZE, FORMAT json) {query}", given)
-                found.append(_read_of(cursor.fetchone()[0][0]["Plan"]))
+                found.append(rows_read(cursor.fetchone()[0][0]["Plan"], "obs_current"))
 
         made = loading.batches(rows, size=len(rows))
         loaded = loading.merge(connection, tenant_id, made, run="run_2")
     (count,) = found
     return count, loading.effect(loaded)
-
-
-def _read_of(step: dict) -> int:
-    rows = 0
-    if step.get("Relation Name") == "obs_current":
-        dropped = step.get("Rows Removed by Filter", 0)
-        rows = round((step["Actual Rows"] + dropped) * step["Actual Loops"])
-    return rows + sum(_read_of(one) for one in step.get("Plans", ()))
 
 
 @pytest.mark.usefixtures("unknown")

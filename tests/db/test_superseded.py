@@ -4,11 +4,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from db import loads, quarantine, superseded
 from db.quarantine import Load, Refused, Wanted
 from tests.db import kept
-from tests.db.loading import HOUR, NOW, batch
+from tests.db.loading import HOUR, NOW, batch, rows_read
 
 pytestmark = pytest.mark.servers
 
@@ -36,8 +37,10 @@ class Shelf:
                 now=now,
             )
 
-    def bring(self, rows, *, run="run_2", known_at=NOW + HOUR, said=False):
+    def bring(self, rows, *, run="run_2", known_at=NOW + HOUR, said=False, plans=None):
         with self._database.tenant(self._tenant_id) as connection:
+            if plans is not None:
+                sa.event.listen(connection, "before_cursor_execute", plans)
             return superseded.supersede(
                 connection,
                 tenant_id=self._tenant_id,
@@ -119,6 +122,21 @@ def test_a_row_that_is_bad_again_is_held_again(shelf):
     shelf.bring([("a", 0, 1.0)])
     shelf.hold(BAD, run="run_3", now=NOW + 2 * HOUR)
     assert shelf.rows() == [("a", NOW, "held", None)]
+
+
+def test_many_held_rows_are_read_once_and_not_for_each_staged_row(shelf):
+    held = [replace(BAD, row=f"{at}", ts=NOW + at * HOUR) for at in range(1_000)]
+    shelf.hold(*held)
+    found = []
+
+    def explain(_connection, cursor, statement, given, *_more):
+        if "FROM obs_stage JOIN" in statement:
+            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT json) {statement}", given)
+            found.append(rows_read(cursor.fetchone()[0][0]["Plan"], "quarantine"))
+
+    rows = [("a", hour, 1.0) for hour in range(10_000)]
+    assert shelf.bring(rows, plans=explain) == len(held)
+    assert found == [len(held)]
 
 
 def test_a_discarded_row_stays_discarded(database, tenant_id, shelf):

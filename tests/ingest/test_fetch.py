@@ -218,6 +218,14 @@ def test_an_answer_without_rows_is_one_too(tmp_path, cls):
     assert (rows, pauses, len(served.calls)) == ([], [], 1)
 
 
+def test_rows_that_go_on_in_a_page_that_is_not_there_yet_are_not_all(tmp_path):
+    late = Reply(202, b"")
+    rows, pauses, _ = read(tmp_path, Pages(_3=[late] * 2))
+    assert (tuple(rows), pauses) == (ROWS, [1.0, 4.0])
+    with pytest.raises(Refused, match=r"^transient: "):
+        read(tmp_path, Pages(_3=[late] * 3))
+
+
 @pytest.mark.parametrize("back", [0, 3])
 def test_pages_in_a_circle_are_malformed(tmp_path, back):
     circle = Reply(200, json.dumps({"rows": [0], "next": back}).encode())

@@ -38,9 +38,10 @@ def test_a_table_that_is_no_json_is_named(body, media_type, expected):
         b"Sorry, try again later.\nYours, the team",
         b"busy, sorry\n1 minute, please",
         b"",
+        b" \r\n\x0c",
     ],
 )
-@pytest.mark.parametrize("media_type", ["application/json", "text/plain"])
+@pytest.mark.parametrize("media_type", ["application/json", "application/x-ndjson"])
 def test_what_is_no_plain_table_stays_to_be_asked_for_again(body, media_type):
     page = read(table("json"), made(body, content_type=media_type))
     assert page.verdict.cls == "transient"
@@ -48,6 +49,18 @@ def test_what_is_no_plain_table_stays_to_be_asked_for_again(body, media_type):
 
 def test_json_that_was_cut_off_is_none_whatever_its_media_type():
     assert misdeclared(made(b'[{"t": 1, "v": 2},\n', content_type="text/csv")) is None
+
+
+@pytest.mark.parametrize("media_type", ["text/csv", "application/x-ndjson"])
+@pytest.mark.parametrize("body", [b"", b"<html><p>1,2\n3,4</html>", b'{"t": 1, "v"'])
+def test_a_media_type_alone_makes_no_table(body, media_type):
+    page = read(table("json"), made(body, content_type=media_type))
+    assert page.verdict.cls == "transient"
+
+
+def test_a_detail_shows_the_first_line_and_no_more():
+    found = misdeclared(made(CSV, content_type="text/csv"))
+    assert found.detail.endswith("it begins: zone,t,v")
 
 
 def test_an_error_is_told_by_its_status_even_if_it_is_a_table():

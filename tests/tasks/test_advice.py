@@ -1,13 +1,20 @@
 """Advice is never empty, says only what the evidence says, and learns from outcomes."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.analyse import AnalysisOptions, analyse
+from analysis.levels import Levels
+from analysis.stream import Stream
+from analysis.verdicts import anomaly_of
 from db import recommendations
 from db.recommendations import Tally, Template
 from tasks import advice
 from tasks.advice import DEFAULTS, filled, is_sound, placeholders, ranked, score
+from tasks.analysis_report import stored_evidence
+from tasks.incidents import shown_by_id
 from tests.db import rows
 from tests.db.rows import AT
 from tests.tasks.sightings import anomaly, listed, load, store
@@ -171,3 +178,85 @@ def test_a_template_has_versions_and_the_newest_counts(database, tenant_id):
     )
     assert [one.version for one in versions] == [2, 1]
     assert set(shelf) == set(DEFAULTS)
+
+
+def test_a_name_that_no_anomaly_has_is_told():
+    assert advice.unknown("{seres} {vlue} of {series}") == ["seres", "vlue"]
+    assert not [one.name for one in DEFAULTS.values() if advice.unknown(one.text)]
+
+
+def test_every_default_says_which_series_it_is_about():
+    assert not [one.name for one in DEFAULTS.values() if "{series}" not in one.text]
+
+
+def found_in(values, **options) -> set[str]:
+    """The names that the evidence of the anomalies of a series has."""
+    times = np.datetime64("2026-01-01", "h") + np.arange(len(values))
+    asked = AnalysisOptions("1h", season=1, unit="MW", **options)
+    found = analyse(values, times=times, options=asked).anomalies
+    assert found
+    return {name for one in found for name in stored_evidence(one)}
+
+
+def test_what_a_placeholder_may_name_is_what_the_evidence_has():
+    values = np.random.default_rng(0).normal(size=700)
+    values[600:] += 6
+    values[200], values[300:304], values[400:420] = 30.0, np.nan, 1.0
+    names = found_in(values) | found_in(values, mode="replay")
+    options = AnalysisOptions("1h", season=1)
+    stream, levels = Stream(options), Levels(options)
+    hours = np.datetime64("2026-01-01", "h") + np.arange(700)
+    for value, hour in zip(values, hours, strict=True):
+        told = [levels.push(stream, float(value), time=hour)]
+        told += [anomaly_of(stream.push(float(value), time=hour))]
+        names |= {name for one in told if one for name in stored_evidence(one)}
+    assert names | set(advice.TOLD) == set(advice.KNOWN)
+
+
+@pytest.fixture
+def advised(database, tenant_id):
+    """What is recommended for an incident, in the order in which it is shown."""
+
+    def read(incident_id: str) -> list[tuple[str, str]]:
+        with database.tenant(tenant_id) as connection:
+            shown = shown_by_id(connection, tenant_id=tenant_id, ids=[incident_id])
+        given_ = shown[incident_id]["recommendations"]
+        assert all(one["series"] in one["text"] for one in given_)
+        return [(one["kind"], one["series"]) for one in given_]
+
+    return read
+
+
+@pytest.mark.servers
+def test_advice_is_about_what_the_headline_names(load, store, listed, advised):
+    east, west = load("east", "load"), load("west", "load")
+    evidence = {"value": 9.0, "expected": 4.0}
+    store(
+        {
+            east: [anomaly(0, evidence=evidence, score=0.8)],
+            west: [
+                anomaly(0, evidence=evidence, score=0.9),
+                anomaly(0, kind="dip", evidence=evidence, severity="low"),
+            ],
+        }
+    )
+    (one,) = listed()
+    assert one.headline == "spike in east"
+    assert advised(one.id) == [("spike", "east")] * 2 + [("dip", "west")] * 2
+
+
+@pytest.mark.servers
+def test_advice_follows_the_headline_but_what_was_applied_stays(
+    database, load, store, listed, advised
+):
+    east, west = load("east", "load"), load("west", "load")
+    evidence = {"value": 9.0, "expected": 4.0}
+    store({east: [anomaly(0, evidence=evidence)]})
+    rows.change(
+        database,
+        "UPDATE recommendations SET applied_at = now() WHERE template = 'spike.check'",
+    )
+    store({west: [anomaly(0, evidence=evidence, severity="critical")]})
+    (one,) = listed()
+    assert one.headline == "spike in west"
+    assert advised(one.id) == [("spike", "west"), ("spike", "east")]

@@ -230,3 +230,13 @@ def test_an_analysis_without_a_stored_point_is_not_stored(database, tenant_id, g
     with database.tenant(tenant_id) as connection:
         assert outcome.store(connection) == {}
     assert rows.value(database, "SELECT count(*) FROM analyses") == 0
+
+
+def test_what_is_found_in_a_series_with_a_unit_says_the_unit(database, tenant_id):
+    store(database, tenant_id, "a", _spiked(), unit="MW")
+    context = FakeContext(tenant_id=tenant_id, database=database)
+    (found,) = _run(context, series=["a"])["series"]
+    (spike,) = found["anomalies"]
+    assert spike["evidence"]["unit"] == "MW"
+    assert spike["explanation"].startswith("Value 99.00 MW at ")
+    assert " MW (upper bound " in spike["explanation"]

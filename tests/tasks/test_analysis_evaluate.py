@@ -55,6 +55,16 @@ def test_every_detector_is_held_against_the_labels_beside_a_naive():
     assert by_name(result["overall"])["seasonal"]["f1"] == seasonal["f1"]
 
 
+def test_each_detector_is_ranked_by_what_surprised_it():
+    # A spike against the daily cycle is no large value: only one detector sees it.
+    values = daily(20)
+    values[304] += 15.0
+    (found,) = run(data=data(values), labels=labelled(304))["series"]
+    rows = by_name(found["contenders"])
+    assert rows["seasonal"]["recall"] == rows["seasonal"]["average_precision"] == 1.0
+    assert rows["zscore"]["average_precision"] < 0.5
+
+
 def test_a_label_where_nothing_is_costs_recall_and_what_is_unlabelled_precision():
     result = run(data=data(spiked()), labels=labelled(SPIKES[0], 60))
     seasonal = by_name(result["overall"])["seasonal"]

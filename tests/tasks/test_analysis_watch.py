@@ -372,3 +372,16 @@ def test_the_result_reads_as_a_table(watch, observed):
     assert timedelta(hours=1) == datetime.fromisoformat(
         rows[0][2]
     ) - datetime.fromisoformat(rows[0][1])
+
+
+def test_a_unit_is_in_the_words_and_telling_it_later_begins_nothing_anew(
+    watch, database, tenant_id
+):
+    values = usual(HISTORY + 2)
+    store(database, tenant_id, "a", values[:HISTORY])
+    watch()
+    store(database, tenant_id, "a", [90.0], first=HISTORY, unit="MW")
+    seen = one(watch())
+    assert not seen["remark"]
+    assert seen["anomalies"][0]["evidence"]["unit"] == "MW"
+    assert " MW " in seen["anomalies"][0]["explanation"]

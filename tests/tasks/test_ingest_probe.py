@@ -36,3 +36,15 @@ def test_a_connector_that_cannot_list_its_series_says_so(desk):
     told = probed(desk, *GOOD, discover=True)
     assert told["discovered"] == []
     assert told["message"] == "http_table has no list of its series to ask for"
+
+
+def test_the_unit_that_the_owner_gave_is_shown_with_the_rows(desk):
+    with serve(Csv(*GOOD)) as served:
+        source(desk, served.url)
+        desk.rows(
+            'UPDATE sources SET options = options || \'{"mapping": {"unit": "MW"}}\''
+            " RETURNING id"
+        )
+        params = ingest_probe.ProbeParams(source="load", rows=1)
+        told = ingest_probe.probe(params, desk.attempt(now=NIGHT)).result
+    assert [one["unit"] for one in told["rows"]] == ["MW"]

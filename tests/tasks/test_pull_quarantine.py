@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from db import quarantine
+from ingest.connectors.http_table import HttpTable
 from tasks import ingest_replay, pull
 from tasks.errors import SourceRefused
 from tasks.source_plan import opened
@@ -321,27 +322,29 @@ def test_what_lies_outside_a_backfill_stays_held(desk):
     assert [one.state for one in held(desk)] == ["held", "held"]
 
 
-class Pages:
-    """Two pages, of which the second holds a bad row, or is still being made."""
+class Halves:
+    """Two answers, of which the second holds a bad row, or is still being made."""
 
     made = True
 
     def answer(self, call):
-        second = "page" in dict(call.query)
-        if second and not self.made:
-            return Reply(202, b"{}")
-        at = "no time" if second else START.isoformat()
-        rows = [{"zone": "a", "t": at, "v": 1.0}]
-        told = {"data": rows, "next": None if second else "2"}
-        return Reply(200, json.dumps(told).encode())
+        if "half" not in dict(call.query):
+            return Csv(*GOOD).answer(call)
+        return Csv("a,b,c,d,e").answer(call) if self.made else Reply(202, b"")
 
 
-def test_what_is_not_available_now_is_not_taken_for_good(desk):
-    behaviour = Pages()
+def test_what_is_not_available_now_is_not_taken_for_good(desk, monkeypatch):
+    asked = HttpTable.requests
+
+    def both(table, partition):
+        (first,) = asked(table, partition)
+        return first, replace(first, params=(("half", "2"),))
+
+    monkeypatch.setattr(HttpTable, "requests", both)
+    behaviour = Halves()
     with serve(behaviour) as served:
-        paging = {"style": "cursor", "next_path": "next", "param": "page"}
-        source(desk, served.url, format="json", rows_path="data", paging=paging)
+        source(desk, served.url)
         desk.run("load", now=NIGHT)
         behaviour.made = False
-        desk.run("load", mode="full", now=NIGHT)
-    assert [one.state for one in held(desk)] == ["held"]
+        result = desk.run("load", mode="full", now=NIGHT)
+    assert (result["unchanged"], [one.state for one in held(desk)]) == (30, ["held"])

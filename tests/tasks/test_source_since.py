@@ -10,6 +10,7 @@ from tasks import outside, source_plan
 from tests.sources.eia import KEY, ROUTE, Eia
 from tests.sources.entsoe import TOKEN, Entsoe
 from tests.sources.server import serve
+from tests.sources.table import Table
 from tests.sources.truth import HOUR, START, Truth, grid
 from tests.tasks.source_runs import Desk
 
@@ -91,3 +92,18 @@ def test_forecasts_of_tomorrow_are_read_today(database, tenant_id, tmp_path):
 def test_what_happened_is_read_up_to_now():
     config = EntsoeConfig(document="A75", areas=("10YBE----------2",))
     assert EntsoeConnector(config).ahead == timedelta(0)
+
+
+@pytest.mark.parametrize("since", [None, SINCE.isoformat()])
+def test_a_table_that_takes_no_window_is_read_whole_whatever_since(
+    database, tenant_id, tmp_path, since
+):
+    desk = Desk(database, tenant_id, tmp_path)
+    truth = Truth(5, starts=grid(START, 60), missing=0.0, revised=0.0)
+    layout = {"series_columns": ["zone"], "ts_column": "t", "value_columns": ["v"]}
+    with serve(Table(truth)) as served:
+        config = {"base_url": f"{served.url}/whole.csv", "format": "csv"}
+        options = {} if since is None else {"since": since}
+        desk.source("load", "http_table", {**config, "layout": layout}, **options)
+        desk.run("load", now=START + timedelta(days=300))
+    assert min(ts for _, ts in desk.stored()) == START

@@ -142,8 +142,11 @@ def test_advice_is_applied_once_and_its_outcome_moves_its_template(api, incident
     assert (again.status_code, again.json["type"]) == (409, "/problems/state-conflict")
     place = f"/v1/recommendation-templates/{applied['template']}"
     assert api.get(place).json["score"] == 0.5
+    assert (applied["score"], applied["template_score"]) == (0.5, 0.5)
     noted = api.post(f"{base}/outcome", json=said).json
     assert (noted["outcome"], noted["note"]) == ("helped", "it was the fuse")
+    assert (noted["score"], noted["template_score"]) == (0.5, pytest.approx(0.6))
+    assert noted["series"] == first["series"]
     assert api.get(place).json["score"] == pytest.approx(0.6)
     assert api.get(place).json["helped"] == 1
     api.post(f"{base}/outcome", json={"outcome": "did_not_help"})
@@ -171,6 +174,9 @@ def test_templates_are_listed_changed_by_versions_and_checked(api, happen):
     mine = "/v1/recommendation-templates/mine"
     assert api.get(mine).status_code == 404
     assert pointers(api.put(mine, json={**body, "text": "{ }"})) == ["/text"]
+    typo = api.put(mine, json={**body, "text": "{seres} {vlue} {start}"})
+    assert (typo.status_code, pointers(typo)) == (422, ["/text"])
+    assert "no anomaly has {seres}, {vlue}; known are {series}," in typo.json["detail"]
     assert pointers(api.put(mine, json={**body, "kind": "A b"})) == ["/kind"]
     assert pointers(api.put(f"{mine}%20", json=body)) == [""]
     assert api.put(mine, json={**body, "text": "Taste it."}).status_code == 200

@@ -94,7 +94,8 @@ def list_recommendations(query: RecommendationQuery) -> Response:
             before=query.cursor,
             limit=query.limit + 1,
         )
-    return page_of([_recommendation_json(one) for one in found], limit=query.limit)
+        items = _recommendations_json(connection, found)
+    return page_of(items, limit=query.limit)
 
 
 @bp.get("/recommendations/<recommendation_id>")
@@ -102,7 +103,7 @@ def list_recommendations(query: RecommendationQuery) -> Response:
 def get_recommendation(recommendation_id: str) -> Response:
     """Show a recommendation with the evidence that it was made of."""
     with door().database.tenant(identity().tenant_id) as connection:
-        return json_response(_recommendation_json(_find(connection, recommendation_id)))
+        return json_response(_shown(connection, recommendation_id))
 
 
 @bp.post("/recommendations/<recommendation_id>/apply")
@@ -122,8 +123,7 @@ def apply_recommendation(recommendation_id: str) -> Response:
         if not applied:
             raise StateConflict(f"{recommendation_id} was applied before")
         note(connection, "recommendation.apply", recommendation_id)
-        found = _find(connection, recommendation_id)
-    return json_response(_recommendation_json(found))
+        return json_response(_shown(connection, recommendation_id))
 
 
 @bp.post("/recommendations/<recommendation_id>/outcome")
@@ -146,8 +146,7 @@ def note_outcome(recommendation_id: str, body: NoteOutcome) -> Response:
             raise StateConflict(f"{recommendation_id} has not been applied")
         told = {"outcome": body.outcome}
         note(connection, "recommendation.outcome", recommendation_id, told)
-        found = _find(connection, recommendation_id)
-    return json_response(_recommendation_json(found))
+        return json_response(_shown(connection, recommendation_id))
 
 
 def _check(name: str, body: PutTemplate) -> None:
@@ -157,6 +156,12 @@ def _check(name: str, body: PutTemplate) -> None:
         faults.append(FieldError("", told))
     if not advice.is_sound(body.text):
         told = "braces are for placeholders, such as {series}"
+        faults.append(FieldError("/text", told))
+    elif strange := advice.unknown(body.text):
+        told = (
+            f"no anomaly has {', '.join(f'{{{one}}}' for one in strange)}; "
+            f"known are {', '.join(f'{{{one}}}' for one in advice.KNOWN)}"
+        )
         faults.append(FieldError("/text", told))
     if faults:
         raise InvalidParams(faults[0].detail, tuple(faults))
@@ -199,6 +204,33 @@ def _find(connection: Connection, recommendation_id: str) -> Recommendation:
     if found is None:
         raise NotFound(f"no recommendation {recommendation_id}")
     return found
+
+
+def _shown(connection: Connection, recommendation_id: str) -> dict[str, Any]:
+    found = _find(connection, recommendation_id)
+    (shown,) = _recommendations_json(connection, [found])
+    return shown
+
+
+def _recommendations_json(
+    connection: Connection, found: Iterable[Recommendation]
+) -> list[dict[str, Any]]:
+    tenant_id = identity().tenant_id
+    shelf = advice.shelf(connection, tenant_id=tenant_id)
+    tallies = recommendations.tallies(connection, tenant_id=tenant_id)
+    scores = {
+        name: advice.score_of(one, tallies.get(name, Tally()))
+        for name, one in shelf.items()
+    }
+    # A default that is no more has the score that it had.
+    return [
+        {
+            **_recommendation_json(one),
+            "template_score": scores.get(one.template, one.score),
+            "series": one.evidence.get("series"),
+        }
+        for one in found
+    ]
 
 
 def _recommendation_json(found: Recommendation) -> dict[str, Any]:

@@ -44,6 +44,7 @@ class AdviceOut(BaseModel):
 
     id: str
     kind: str
+    series: str | None
     text: str
 
 

@@ -79,7 +79,9 @@ class RecommendationOut(BaseModel):
     template: str
     template_version: int
     rank: int
-    score: float
+    score: float = Field(description="Of the template, when this was recommended.")
+    template_score: float = Field(description="Of the template now.")
+    series: str | None = Field(description="Which series it is about.")
     text: str
     evidence: dict[str, Any]
     given_at: str

@@ -64,7 +64,10 @@ function recommendation(advice) {
     : ["Say that it is followed", shell("POST", apply)];
   const [summary, command] = next;
   const more = made("details", "", made("summary", "", summary), command);
-  const place = `${advice.template}, score ${advice.score.toFixed(2)}: `;
+  const [then, now] = [advice.score.toFixed(2), advice.template_score.toFixed(2)];
+  const since = then === now ? "" : `, ${now} by now`;
+  const about = advice.series ? `${advice.series}, ` : "";
+  const place = `${about}${advice.template}, score ${then}${since}: `;
   return made("li", "", advice.text, made("small", "", place, ...came(advice)), more);
 }
 

@@ -130,8 +130,11 @@ function windows(source) {
 function quarantine(source) {
   const codes = Object.entries(source.quarantined);
   const shown = codes.flatMap(([code, count]) => [pill("held", `${number.format(count)} ${code}`), " "]);
-  document.getElementById("codes").append(...(codes.length ? shown : ["No row is held."]));
+  document.getElementById("codes").append(...shown);
   const chosen = asking.get("rows") ?? "held";
+  if (chosen === "held") {
+    document.querySelector("#quarantine .none").textContent = "No row is held.";
+  }
   const states = ["held", "replayed", "superseded", "discarded", "any"];
   choice("quarantine", "rows", states.map((name) => [name, name === "any" ? "all" : name]), chosen);
   const wanted = chosen === "any" ? "" : `&state=${encodeURIComponent(chosen)}`;
