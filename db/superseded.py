@@ -71,7 +71,7 @@ def supersede(
     numbers, keys = zip(*named, strict=True)
     more = {"numbers": list(numbers), "keys": list(keys)}
     query = _PLACES.format(**(_SAYING if staged.vintages else _PLAIN))
-    connection.exec_driver_sql(_LOOPS.format("on"))
+    connection.exec_driver_sql(_LOOPS.format("off"))
     places = connection.scalars(text(query), {**given, **more}).all()
     connection.exec_driver_sql(_LOOPS.format("DEFAULT"))
     return connection.execute(_SUPERSEDE, {**given, "ids": list(places)}).rowcount

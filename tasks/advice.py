@@ -246,7 +246,7 @@ def give(
         return
     templates = shelf(connection, tenant_id=tenant_id).values()
     tallies = recommendations.tallies(connection, tenant_id=tenant_id)
-    items = []
+    items: list[dict[str, Any]] = []
     for incident_id, one, evidence in wanted:
         found = ranked(
             templates, tallies, kind=one.kind, tags=one.tags, evidence=evidence

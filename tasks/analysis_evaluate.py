@@ -121,7 +121,7 @@ def _contenders(
         yield name, (found, found.is_anomaly, found.score)
     options = Asked(params, context, mode="replay").of(item)
     found = analysed(item, options)
-    yield _LIVE, (found, found.is_anomaly, found.strangeness)
+    yield _LIVE, (found, found.is_anomaly, found.score)
     yield _LARGEST_STEPS, (found, *_largest_steps(found.values, options.budget))
 
 

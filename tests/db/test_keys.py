@@ -109,3 +109,17 @@ def test_a_tenant_is_known_by_name_and_as_the_only_one(database, tenant_id):
         assert keys.known(connection, tenant_id=tenant_id) == ("tenant", True)
         keys.ensure_tenant(connection, name="another")
         assert keys.known(connection, tenant_id=tenant_id) == ("tenant", False)
+
+
+def test_a_tenant_learns_what_its_own_keys_are_called_and_no_other_s(
+    database, tenant_id, issue_key
+):
+    with database.system() as connection:
+        other_id = keys.ensure_tenant(connection, name="another")
+    found = [
+        _identify(database, secret=issue_key(one)).key_id
+        for one in (tenant_id, other_id)
+    ]
+    with database.tenant(tenant_id) as connection:
+        known = keys.names(connection, tenant_id=tenant_id, ids=[*found, "key_x"])
+    assert known == {found[0]: "test"}

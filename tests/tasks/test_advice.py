@@ -57,6 +57,7 @@ def test_a_text_is_filled_from_the_evidence_or_not_used():
     assert filled("{value}", {"value": None}) is None
     assert filled("{value}", {"value": [1]}) is None
     assert filled("nothing", {}) == "nothing"
+    assert filled("{value}", {"value": 15_210.44}) == "15,210.4"
 
 
 def test_what_is_filled_in_is_not_filled_again():

@@ -232,6 +232,7 @@ def test_an_analysis_without_a_stored_point_is_not_stored(database, tenant_id, g
     assert rows.value(database, "SELECT count(*) FROM analyses") == 0
 
 
+@pytest.mark.servers
 def test_what_is_found_in_a_series_with_a_unit_says_the_unit(database, tenant_id):
     store(database, tenant_id, "a", _spiked(), unit="MW")
     context = FakeContext(tenant_id=tenant_id, database=database)
