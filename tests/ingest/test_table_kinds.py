@@ -18,7 +18,7 @@ LINES = b'{"t": "2026-01-01", "v": 1}\n{"t": "2026-01-02", "v": 2}\n'
         (CSV, "application/octet-stream", "csv"),
         (CSV.replace(b",", b";"), "text/plain", "csv"),
         (b"\xef\xbb\xbf" + CSV, "", "csv"),
-        (gzip.compress(CSV), "", "csv"),
+        (gzip.compress(CSV, mtime=0), "", "csv"),
         (b"only a header", "text/csv; charset=utf-8", "csv"),
         (LINES, "application/json", "ndjson"),
         (b"PAR1\x15\x04\x15", "", "parquet"),
