@@ -47,6 +47,7 @@ demo-sources: $(VENV)/embedded.done ## EIA, FRED and weather without keys, playe
 test: $(VENV)/dev.done ## All tests against real servers of their own, with coverage
 	@$(BIN)/python -m tests.servers.debian
 	@rm -f .coverage .coverage.*
+	@$(BIN)/python -m compileall -q $(ROOMS) bench tests  # once, not in each process
 	$(BIN)/python -m coverage run -m pytest -n $(PROCESSES) --dist loadfile $(TESTS)
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report --skip-covered --show-missing $(COVERAGE)

@@ -132,7 +132,8 @@ def _spellings(one: str) -> list[bytes]:
         found.append(rb"\+")
     named = html.escape(one)
     if named != one:
-        found.append(re.escape(named.encode()))
+        # Before the plain one, which is how an ampersand's name begins.
+        found.insert(0, re.escape(named.encode()))
     if not one.isascii() and number < 256:  # noqa: PLR2004 - Latin-1, as in headers
         found.append(re.escape(one.encode("latin-1")))
     return found

@@ -125,7 +125,7 @@ class Cdo:
         try:
             total = int(document["metadata"]["resultset"]["count"])
             results = document["results"] if total else document.get("results")
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
             drifted = Verdict("schema_drift", "no results with their count")
             return Page(refused(document) or drifted)
         if not isinstance(results, list) or not results:

@@ -255,7 +255,7 @@ _STEPS = st.lists(
 
 
 @with_settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

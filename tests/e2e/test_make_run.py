@@ -14,6 +14,17 @@ from tests.e2e.conftest import start_desk
 from tests.processes import still_running
 
 
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """The folder of a desk whose supervisor was killed outright, and its children."""
+    folder = tmp_path_factory.mktemp("killed")
+    found = start_desk(folder)
+    children = psutil.Process(found.process.pid).children(recursive=True)
+    found.process.kill()
+    found.process.wait()
+    return folder, children
+
+
 def test_it_prints_the_forecast_its_error_and_the_anomalies(desk):
     printed = desk.printed()
     assert "Ingested 52,707 observations (0 unchanged, 0 rejected)." in printed
@@ -128,8 +139,16 @@ def test_a_second_start_is_refused_while_the_first_one_runs(desk):
     assert b"another Forebay runs in" in again.stderr
 
 
-def test_ctrl_c_ends_every_child_and_a_second_start_keeps_the_data(tmp_path):
-    first = start_desk(tmp_path)
+def test_a_supervisor_killed_outright_takes_its_children_along(killed):
+    _, children = killed
+    assert still_running(children, within_s=40) == []
+
+
+def test_ctrl_c_ends_every_child_and_a_second_start_keeps_the_data(killed):
+    folder, _ = killed
+    first = start_desk(folder)
+    assert "(0 unchanged, 0 rejected)" in first.printed()
+    assert "It ran at an earlier start" in first.printed()
     children = psutil.Process(first.process.pid).children(recursive=True)
     # postgres, web and its worker, dispatcher, two workers with children, beat, flower
     assert len(children) >= 8
@@ -159,17 +178,6 @@ def test_ctrl_c_ends_every_child_and_a_second_start_keeps_the_data(tmp_path):
     # The port was taken, so it chose the next; the jobs are those of the first start.
     assert f"http://127.0.0.1:{port + 1}/" in second.stdout
     assert jobs[1]["id"] in second.stdout
-
-
-def test_a_supervisor_killed_outright_takes_its_children_along(tmp_path):
-    desk = start_desk(tmp_path)
-    children = psutil.Process(desk.process.pid).children(recursive=True)
-    desk.process.kill()
-    desk.process.wait()
-    assert still_running(children, within_s=40) == []
-    again = start_desk(tmp_path)
-    assert "0 unchanged" in again.printed()
-    again.stop()
 
 
 @pytest.mark.parametrize("words", [["walk"], []])

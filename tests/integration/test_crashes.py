@@ -109,7 +109,6 @@ def _rows(stack: Stack, query: str) -> list[tuple]:
         return [tuple(row) for row in connection.exec_driver_sql(query)]
 
 
-@pytest.mark.parametrize("stack", ["quorum", "classic"], indirect=True)
 def test_every_job_ends_once_whatever_is_killed(stack, own_postgres, own_rabbitmq):
     _store_series(stack)
     ids = _submit_all(stack)
