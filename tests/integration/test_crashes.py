@@ -39,12 +39,12 @@ def own_rabbitmq():
         yield server
 
 
-@pytest.fixture(params=["quorum"])
-def stack(request, own_postgres, own_rabbitmq, tmp_path) -> Iterator[Stack]:
+@pytest.fixture
+def stack(own_postgres, own_rabbitmq, tmp_path) -> Iterator[Stack]:
     name = f"crashes_{next(_numbers)}"
     broker = {
         "FOREBAY_BROKER_URL": own_rabbitmq.add_vhost(name),
-        "FOREBAY_QUEUE_TYPE": request.param,
+        "FOREBAY_QUEUE_TYPE": "quorum",
     }
     own_postgres.create_database(name)
     with running_stack(
