@@ -246,18 +246,22 @@ class Table:
         return Reply(200, json.dumps({"rows": rows, "total": len(rows)}).encode())
 
 
+def table_config(served, **more) -> dict:
+    """The config of a table that takes no window."""
+    return {
+        "base_url": f"{served.url}/x.json",
+        "format": "json",
+        "rows_path": "rows",
+        "layout": {"series_columns": [], "series_key": "load"},
+        **more,
+    }
+
+
 def test_a_table_that_takes_no_window_is_read_once_and_cut_to_it(desk):
     table = Table()
     with serve(table) as served:
-        config = {
-            "base_url": f"{served.url}/x.json",
-            "format": "json",
-            "rows_path": "rows",
-            "layout": {"series_columns": [], "series_key": "load"},
-            "paging": {"style": "none", "total_path": "total"},
-            "whole": True,
-            "span_days": 2,
-        }
+        paging = {"style": "none", "total_path": "total"}
+        config = table_config(served, paging=paging, whole=True, span_days=2)
         desk.source("load", "http_table", config, since=START.isoformat())
         asked = {"mode": "backfill", "start": START + 5 * DAY, "end": START + 9 * DAY}
         result = desk.run("load", **asked)
@@ -274,13 +278,8 @@ def test_a_table_that_takes_no_window_is_read_once_and_cut_to_it(desk):
 def test_a_row_outside_the_window_that_came_twice_stands_for_none_within(desk):
     table = Table(range(12))
     with serve(table) as served:
-        config = {
-            "base_url": f"{served.url}/x.json",
-            "format": "json",
-            "rows_path": "rows",
-            "layout": {"series_columns": [], "series_key": "load"},
-            "paging": {"style": "cursor", "total_path": "total"},
-        }
+        paging = {"style": "cursor", "total_path": "total"}
+        config = table_config(served, paging=paging)
         desk.source("load", "http_table", config, since=START.isoformat())
         desk.run("load", mode="full")
         table.hours = (*range(9), 10, 11, 11)
@@ -291,12 +290,7 @@ def test_a_row_outside_the_window_that_came_twice_stands_for_none_within(desk):
 
 def test_a_replay_of_such_a_backfill_keeps_to_its_window(desk):
     with serve(Table()) as served:
-        config = {
-            "base_url": f"{served.url}/x.json",
-            "format": "json",
-            "rows_path": "rows",
-            "layout": {"series_columns": [], "series_key": "load"},
-        }
+        config = table_config(served)
         desk.source("load", "http_table", config, since=START.isoformat())
         desk.run("load", mode="backfill", start=START, end=START + DAY)
     context = desk.attempt()
